@@ -1,0 +1,1 @@
+"""Matcher: two towers that share a space, and the reranker. Plain torch, no Ray, no tracking."""

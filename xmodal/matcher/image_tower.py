@@ -1,0 +1,195 @@
+"""The image tower: any timm model, cut in two at the lowest trained block.
+
+    pixels -> lower (frozen) -> activations -> upper (a frozen copy and a tuned one) -> pooled
+
+Shapes: B pictures, C H W image or map, L tokens of a vision transformer, F pooled features.
+"""
+
+from collections.abc import Callable
+from copy import deepcopy
+from pathlib import Path
+from typing import cast
+
+import timm
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from xmodal.errors import MatcherError
+
+_Rgb = tuple[float, float, float]
+
+
+class Upper(nn.Module):
+    """The blocks above the cut, and the tower's own pooling."""
+
+    def __init__(self, chain: list[nn.Module], pool: nn.Module) -> None:
+        super().__init__()
+        self.chain = nn.Sequential(*chain)
+        self.pool = pool
+
+    def forward(self, lower: Tensor) -> tuple[Tensor, Tensor]:
+        """Activations at the cut to pooled features (B, F) and the last map (B, C, H, W)."""
+        last_BCHW = self.chain(lower)
+        return self.pool(last_BCHW).flatten(1), last_BCHW
+
+
+class TokenLower(nn.Module):
+    """A vision transformer up to the cut: normalised pixels to tokens (B, L, C)."""
+
+    def __init__(self, model: nn.Module, blocks: list[nn.Module]) -> None:
+        super().__init__()
+        self.model = deepcopy(model)
+        self.model.blocks = nn.Sequential(*blocks)
+
+    def forward(self, pixels_BCHW: Tensor) -> Tensor:
+        """Tokens after the last lower block, prefix tokens first."""
+        read = cast(Callable[..., list[tuple[Tensor, Tensor]]], self.model.forward_intermediates)
+        [(patches_BLC, prefix_BLC)] = read(
+            pixels_BCHW,
+            indices=1,
+            norm=False,
+            output_fmt="NLC",
+            intermediates_only=True,
+            return_prefix_tokens=True,
+        )
+        return patches_BLC if prefix_BLC is None else torch.cat([prefix_BLC, patches_BLC], dim=1)
+
+
+class TokenUpper(nn.Module):
+    """A vision transformer's blocks above the cut, its last norm and its pooling."""
+
+    def __init__(self, model: nn.Module, blocks: list[nn.Module]) -> None:
+        super().__init__()
+        self.grid: tuple[int, int] = model.patch_embed.grid_size  # type: ignore[assignment, union-attr]
+        self.prefix = int(getattr(model, "num_prefix_tokens", 0))
+        self.blocks = nn.Sequential(*blocks)
+        self.top = deepcopy(model)
+        self.top.blocks = nn.Identity()
+        self.top.patch_embed = nn.Identity()
+
+    def forward(self, lower: Tensor) -> tuple[Tensor, Tensor]:
+        """Tokens at the cut to pooled features (B, F) and the last patches as (B, C, H, W)."""
+        top = cast(Callable[[Tensor], Tensor], self.top.forward_head)
+        norm = cast(nn.Module, self.top.norm)
+        last_BLC = norm(self.blocks(lower))
+        last_BCHW = last_BLC[:, self.prefix :].transpose(1, 2).unflatten(2, self.grid)
+        return top(last_BLC), last_BCHW
+
+    def unused(self) -> list[Tensor]:
+        """Weights that only the lower part reads: never to be trained here."""
+        return [
+            weight
+            for name, weight in self.top.named_parameters()
+            if not name.startswith(("norm.", "fc_norm.", "attn_pool."))
+        ]
+
+
+def make_timm(name: str, image_size: tuple[int, int], pretrained: bool = False) -> nn.Module:
+    """A timm model without classifier. Raises MatcherError where timm has no such name."""
+    size: dict[str, object] = {"img_size": image_size} if _has_size(name) else {}
+    try:
+        return cast(nn.Module, timm.create_model(name, pretrained, num_classes=0, **size))
+    except (RuntimeError, OSError, ValueError) as error:
+        raise MatcherError(f"timm model {name!r}: {error}") from error
+
+
+def pixel_statistics(model: nn.Module) -> tuple[_Rgb, _Rgb]:
+    """Mean and standard deviation of the model's own pretraining, for pixels in [0, 1]."""
+    config = timm.data.resolve_model_data_config(model)
+    return cast(_Rgb, tuple(config["mean"])), cast(_Rgb, tuple(config["std"]))
+
+
+def load_weights(model: nn.Module, path: Path) -> None:
+    """Copy a file's tensors into `model` in order, whatever their names; classifiers are left.
+
+    Ports of one architecture differ in names, not in order; every shape is checked.
+
+    Raises:
+        MatcherError: the file is missing, damaged, or of another architecture.
+    """
+    try:
+        given = (
+            load_file(path)
+            if path.suffix == ".safetensors"
+            else torch.load(path, map_location="cpu", weights_only=True)
+        )
+    except Exception as error:  # torch and safetensors raise many kinds; all become one line
+        raise MatcherError(f"{path}: cannot read the weights ({error})") from error
+    mine = model.state_dict()
+    pairs = list(zip(mine.items(), given.items(), strict=False))
+    fits = len(given) in (len(mine), len(mine) + 2) and len(pairs) == len(mine)
+    for (name, here), (other, there) in pairs:
+        if not fits or here.shape != there.shape:
+            raise MatcherError(
+                f"{path} is of another architecture: {other} {tuple(there.shape)} against "
+                f"{name} {tuple(here.shape)}, {len(given)} tensors against {len(mine)}"
+            )
+    model.load_state_dict(
+        {name: there for (name, _), (_, there) in pairs},
+    )
+
+
+def split(model: nn.Module, trained_blocks: int | None) -> tuple[nn.Module, nn.Module, int]:
+    """Cut a timm model: the frozen lower part, the upper part, and how many blocks are above.
+
+    `None` trains the upper half. The last convolution and the pooling always lie above the cut.
+
+    Raises:
+        MatcherError: an architecture whose blocks we cannot tell, or more blocks than it has.
+    """
+    if hasattr(model, "blocks") and hasattr(model, "patch_embed"):
+        blocks = list(cast(nn.Sequential, model.blocks))
+        above = _above(trained_blocks, len(blocks))
+        return TokenLower(model, blocks[:-above]), TokenUpper(model, blocks[-above:]), above
+    stem, blocks, tail = _chain(model)
+    above = _above(trained_blocks, len(blocks))
+    cut = len(blocks) - above
+    pool = model.head if isinstance(getattr(model, "head", None), nn.Module) else model.global_pool
+    return (
+        nn.Sequential(*stem, *blocks[:cut]),
+        Upper([*blocks[cut:], *tail], cast(nn.Module, pool)),
+        above,
+    )
+
+
+def _above(trained_blocks: int | None, blocks: int) -> int:
+    if trained_blocks is None:
+        return blocks // 2
+    if trained_blocks > blocks - 1:
+        raise MatcherError(
+            f"matcher.trained_blocks={trained_blocks}: the tower has {blocks} blocks and the "
+            f"lowest stays frozen; give at most {blocks - 1}"
+        )
+    return trained_blocks
+
+
+def _chain(model: nn.Module) -> tuple[list[nn.Module], list[nn.Module], list[nn.Module]]:
+    """Stem, blocks and what follows them, of the convolutional architectures that we know."""
+    parts = dict(model.named_children())
+    if {"conv_stem", "bn1", "blocks", "conv_head", "bn2"} <= parts.keys():
+        stem, tail = ["conv_stem", "bn1"], ["conv_head", "bn2"]
+        stages = list(cast(nn.Sequential, parts["blocks"]))
+    elif {"conv1", "layer1", "layer4"} <= parts.keys():
+        stem, tail = ["conv1", "bn1", "act1", "maxpool"], []
+        stages = [parts[f"layer{i}"] for i in range(1, 5)]
+    elif {"stem", "stages"} <= parts.keys():
+        stem, tail = ["stem"], ["norm_pre"]
+        return [parts["stem"]], list(cast(nn.Sequential, parts["stages"])), _present(parts, tail)
+    else:
+        raise MatcherError(
+            f"{type(model).__name__}: cannot tell its blocks; use an EfficientNet, ResNet, "
+            "ConvNeXt or vision transformer"
+        )
+    blocks = [block for stage in stages for block in cast(nn.Sequential, stage)]
+    return _present(parts, stem), blocks, _present(parts, tail)
+
+
+def _present(parts: dict[str, nn.Module], names: list[str]) -> list[nn.Module]:
+    return [parts[name] for name in names if name in parts]
+
+
+def _has_size(name: str) -> bool:
+    """Vision transformers are built for one picture size; convolutions take any."""
+    config = timm.get_pretrained_cfg(name.removeprefix("hf-hub:").removeprefix("local-dir:"))
+    return bool(config and config.fixed_input_size)

@@ -1,0 +1,73 @@
+"""The text tower: any transformers text model; its tokens' mean is the sentence.
+
+Shapes: B texts, T tokens, S features of a sentence.
+"""
+
+from pathlib import Path
+from typing import cast
+
+from torch import Tensor, nn
+from transformers import AutoConfig, AutoModel, AutoTokenizer, PreTrainedTokenizerBase
+
+from xmodal.errors import MatcherError
+
+
+class TextTower(nn.Module):
+    """A transformers text model under mean pooling."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    @property
+    def width(self) -> int:
+        """Size S of a sentence."""
+        return int(self.model.config.hidden_size)  # type: ignore[union-attr, arg-type]
+
+    def forward(self, ids_BT: Tensor, mask_BT: Tensor) -> Tensor:
+        """Mean over each text's unmasked tokens, float32 (B, S).
+
+        Source: Sentence-BERT, arXiv 1908.10084, section 3.
+        """
+        hidden_BTS = self.model(input_ids=ids_BT, attention_mask=mask_BT).last_hidden_state
+        weight_BT1 = mask_BT.unsqueeze(2).to(hidden_BTS.dtype)
+        sentence_BS = (hidden_BTS * weight_BT1).sum(1) / weight_BT1.sum(1).clamp(min=1)
+        return cast(Tensor, sentence_BS.float())
+
+
+def load_text(source: str) -> tuple[TextTower, PreTrainedTokenizerBase]:
+    """A pretrained text model and its tokenizer, from a folder or by its hub id.
+
+    Raises:
+        MatcherError: the folder or the hub has no such model, or it cannot be read.
+    """
+    is_local = Path(source).is_dir()
+    try:
+        model = AutoModel.from_pretrained(source, local_files_only=is_local)
+        tokenizer = AutoTokenizer.from_pretrained(source, local_files_only=is_local)
+    except (OSError, ValueError, KeyError) as error:
+        raise MatcherError(f"text tower {source!r}: {_first_line(error)}") from error
+    return TextTower(model), tokenizer
+
+
+def save_text(tower: TextTower, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
+    """Write the model's config to `text/` and the tokenizer to `tokenizer/`; no weights."""
+    tower.model.config.save_pretrained(folder / "text")  # type: ignore[union-attr, operator]
+    tokenizer.save_pretrained(folder / "tokenizer")
+
+
+def restore_text(folder: Path) -> tuple[TextTower, PreTrainedTokenizerBase]:
+    """The architecture that `save_text` wrote, with random weights, and the tokenizer."""
+    try:
+        config = AutoConfig.from_pretrained(folder / "text", local_files_only=True)
+        tokenizer = AutoTokenizer.from_pretrained(folder / "tokenizer", local_files_only=True)
+    except (OSError, ValueError, KeyError) as error:
+        raise MatcherError(
+            f"{folder}: cannot read text/ or tokenizer/ ({_first_line(error)}); "
+            "copy the matcher folder again"
+        ) from error
+    return TextTower(AutoModel.from_config(config)), tokenizer
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -1,0 +1,123 @@
+"""Towers: any timm image tower beside any transformers text tower; the offline default.
+
+    pixels -> lower blocks -> activations -+-> tuned upper blocks -+-> ImageHead -> (B, D)
+                                           +-> base upper blocks  -+
+    tokens -> sentence model ----------------> sentence -+-> TextHead -> (B, D)
+    words ------------------------------------------------+
+
+Shapes: B pictures or texts, C H W image, F image features, S sentence features, W words.
+"""
+
+from copy import deepcopy
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from transformers import PreTrainedTokenizerBase
+
+from xmodal.matcher.encoder import Encoder
+from xmodal.matcher.heads import ImageHead, LinearHead, TextHead
+from xmodal.matcher.image_tower import TokenUpper, make_timm, split
+from xmodal.matcher.inputs import Features, Inputs
+from xmodal.matcher.spec import EncoderSpec
+from xmodal.matcher.text_tower import TextTower, restore_text, save_text
+from xmodal.matcher.tokens import PatchTokens
+from xmodal.matcher.words import Vocabulary
+
+
+class Towers(Encoder):
+    """Separate towers. The base tower's pooled features stay beside the tuned ones."""
+
+    def __init__(
+        self,
+        spec: EncoderSpec,
+        image_model: nn.Module,
+        text: TextTower,
+        tokenizer: PreTrainedTokenizerBase,
+        vocabulary: Vocabulary,
+    ) -> None:
+        super().__init__(spec, Inputs(spec, tokenizer, vocabulary))
+        self.lower, self.base, _ = split(image_model, spec.trained_blocks)
+        self.tuned = deepcopy(self.base) if spec.trained_blocks else nn.Identity()
+        self.text = text
+        for frozen in (self.lower, self.base, *(() if spec.train_text else (self.text,))):
+            frozen.requires_grad_(False)
+        if isinstance(self.tuned, TokenUpper):
+            for weight in self.tuned.unused():
+                weight.requires_grad_(False)
+        features, channels = self._measure()
+        self.patch = PatchTokens(channels, features)
+        self.image_out: nn.Module
+        self.text_out: nn.Module
+        if spec.head == "linear":
+            self.image_out = LinearHead(features, spec.dim)
+            self.text_out = LinearHead(text.width, spec.dim)
+        else:
+            copies = 2 if spec.trained_blocks else 1
+            self.image_out = ImageHead(copies * features, spec.dim, spec.dropout)
+            self.text_out = TextHead(text.width, len(vocabulary), spec.dim, spec.dropout)
+        self.eval()
+
+    def image_trunk(self, pixels_BCHW: Tensor) -> Features:
+        """`lower`, the activations at the cut, and `base_BF`, the untuned pooled features."""
+        with torch.no_grad():
+            lower = self.lower(self.normalise(pixels_BCHW))
+            base_BF, _ = self.base(lower)
+            return {"lower": lower, "base_BF": base_BF}
+
+    def image_head(self, features: Features) -> Tensor:
+        """Unit vectors (B, D), float32, of what `image_trunk` gave."""
+        return self._image(features)[0]
+
+    def image_head_and_tokens(self, features: Features) -> tuple[Tensor, Tensor]:
+        """Unit vectors (B, D) and patch tokens (B, 16, 128)."""
+        vector_BD, tuned_BF, last_BCHW = self._image(features)
+        base_BF = features["base_BF"].float()
+        return vector_BD, self.patch(last_BCHW, tuned_BF, base_BF)
+
+    def text_trunk(self, tokens: Features) -> Features:
+        """`sentence_BS` (or the tokens as they are, where the text is trained) and `words_BW`."""
+        if self.spec.train_text:
+            return tokens
+        with torch.no_grad():
+            sentence_BS = self.text(tokens["ids_BT"], tokens["mask_BT"])
+        return {"sentence_BS": sentence_BS, "words_BW": tokens["words_BW"]}
+
+    def text_head(self, features: Features) -> Tensor:
+        """Unit vectors (B, D), float32, of what `text_trunk` gave."""
+        if self.spec.train_text:
+            sentence_BS = self.text(features["ids_BT"], features["mask_BT"])
+        else:
+            sentence_BS = features["sentence_BS"].float()
+        if self.spec.head == "linear":
+            return self.text_out(sentence_BS)
+        return self.text_out(sentence_BS, features["words_BW"])
+
+    def save_parts(self, folder: Path) -> None:
+        """The text model's config and the tokenizer."""
+        assert self.inputs.tokenizer is not None
+        save_text(self.text, self.inputs.tokenizer, folder)
+
+    def _image(self, features: Features) -> tuple[Tensor, Tensor, Tensor]:
+        """Vectors, tuned pooled features and the tuned tower's last map."""
+        lower, base_BF = features["lower"].float(), features["base_BF"].float()
+        if not self.spec.trained_blocks:
+            with torch.no_grad():
+                _, last_BCHW = self.base(lower)
+            return self.image_out(base_BF), base_BF, last_BCHW
+        tuned_BF, last_BCHW = self.tuned(lower)
+        return self.image_out(torch.cat([tuned_BF, base_BF], dim=1)), tuned_BF, last_BCHW
+
+    def _measure(self) -> tuple[int, int]:
+        """Pooled features F and channels of the last map."""
+        self.eval()
+        with torch.no_grad():
+            black = torch.zeros(1, 3, *self.spec.image_size)
+            pooled_BF, last_BCHW = self.base(self.lower(black))
+        return pooled_BF.shape[1], last_BCHW.shape[1]
+
+
+def restore_towers(spec: EncoderSpec, vocabulary: Vocabulary, folder: Path) -> Towers:
+    """The architecture that was saved in `folder`, its weights still random."""
+    text, tokenizer = restore_text(folder)
+    return Towers(spec, make_timm(spec.image_model, spec.image_size), text, tokenizer, vocabulary)
