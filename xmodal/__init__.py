@@ -1,3 +1,3 @@
-"""Fine-tune and serve cross-modal product search. The version lives here and nothing else."""
+"""xmodal: cross-modal product search, from a catalogue to a served, fine-tuned matcher."""
 
 __version__ = "0.1.0"

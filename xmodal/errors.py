@@ -1,0 +1,89 @@
+"""Every error that xmodal raises on purpose, in one tree.
+
+    XmodalError                 exit 1: ours
+    ├── StorageError            the disk is full, a file cannot be read or written
+    ├── IndexDamaged            an index that does not prove itself
+    ├── DeadlineExceeded        a query's time ran out before it had any answer
+    ├── Overloaded              a stage's queue is full
+    └── UserError               exit 2: the user can mend it
+        ├── SettingsError       a key, a value or a config file
+        ├── HomeError           no home, or a home that holds another shop
+        ├── CatalogError        a catalogue folder
+        ├── QueriesError        a file of judged queries
+        ├── MatcherError        a model folder, or a model's name
+        ├── IndexMismatch       an index that another encoder made
+        ├── QueryError          a search request that cannot be answered
+        ├── FilterError         a filter by an attribute that no product has
+        ├── ReleaseError        no release, or no earlier one to go back to
+        └── ServiceError        a port in use, a Ray head that is not there
+
+A message is one line: what, where, and how to mend it.
+"""
+
+
+class XmodalError(Exception):
+    """What went wrong, in one line that a person can act on."""
+
+    exit_code = 1
+
+
+class StorageError(XmodalError):
+    """Files cannot be written or read where they should be."""
+
+
+class IndexDamaged(XmodalError):
+    """An index version does not match its own metadata."""
+
+
+class DeadlineExceeded(XmodalError):
+    """The time given to a query ran out before it had any answer."""
+
+
+class Overloaded(XmodalError):
+    """A stage's queue is full."""
+
+
+class UserError(XmodalError):
+    """Something that the user gave, and can mend."""
+
+    exit_code = 2
+
+
+class SettingsError(UserError):
+    """An unknown key, a bad value or an unreadable config file."""
+
+
+class HomeError(UserError):
+    """There is no home, or it holds another shop."""
+
+
+class CatalogError(UserError):
+    """A catalogue folder that cannot be taken in."""
+
+
+class QueriesError(UserError):
+    """Judged queries that cannot be read, or that name unknown products."""
+
+
+class MatcherError(UserError):
+    """A model folder or a model's name that cannot be opened."""
+
+
+class IndexMismatch(UserError):
+    """An index was built by another encoder than the one at hand."""
+
+
+class QueryError(UserError):
+    """A search request that cannot be answered as it stands."""
+
+
+class FilterError(UserError):
+    """A filter names an attribute that no product of the catalogue has."""
+
+
+class ReleaseError(UserError):
+    """A release that is not there."""
+
+
+class ServiceError(UserError):
+    """The service cannot start or be reached."""

@@ -1,0 +1,82 @@
+"""What lies in an index version's folder, and the facts that it is judged by.
+
+    index.faiss     vectors, flat inner product, one row per image (or per text of an imageless product)
+    rows.npy        int64: product row of each vector row
+    products.arrow  one row per product: id, title, attributes (JSON), ...; memory-mapped
+    by_id.npy       int64: product rows in order of product id, for look-ups by bisection
+    facets.npy      int32 (keys, products): code of the attribute's value, -1 for none; memory-mapped
+    facets.json     the values behind those codes
+    tokens.npy      int8 (vector rows, 16, 128): the token store; memory-mapped
+    scales.npy      float32 (vector rows,): what one step of a row's int8 tokens is worth
+    probes.npz      a sample of products and texts with their vectors, for the proof
+    index.json      the facts below; written last
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from xmodal.errors import IndexDamaged, StorageError
+from xmodal.fingerprint import of_file
+from xmodal.storage import read_json
+
+FORMAT = 1
+FACTS = "index.json"
+VECTORS, ROWS, PRODUCTS, BY_ID = "index.faiss", "rows.npy", "products.arrow", "by_id.npy"
+FACETS, FACET_VALUES = "facets.npy", "facets.json"
+TOKENS, SCALES, PROBES = "tokens.npy", "scales.npy", "probes.npz"
+FILES = (VECTORS, ROWS, PRODUCTS, BY_ID, FACETS, FACET_VALUES, TOKENS, SCALES, PROBES)
+
+
+@dataclass(frozen=True)
+class IndexFacts:
+    """The content of `index.json`.
+
+    `text_offset` holds, for text and for image queries, what is taken off the score of a row that
+    is the vector of a text: measured so that those rows reach the top as often as pictures do.
+    `recall` is the share of the exact ten best that a search returns, for either kind of query.
+    """
+
+    id: str
+    format: int
+    encoder: str
+    catalog: str
+    catalog_id: str
+    code: str
+    dim: int
+    products: int
+    vectors: int
+    text_rows: int
+    text_offset: Mapping[str, float]
+    recall: Mapping[str, float]
+    self_found: float
+    files: Mapping[str, str]
+    created_at: str
+
+    def as_json(self) -> dict[str, object]:
+        return asdict(self)
+
+
+def read_facts(folder: Path) -> IndexFacts:
+    """The facts of the version in `folder`. Raises IndexDamaged where they cannot be read."""
+    path = folder / FACTS
+    if not path.is_file():
+        raise IndexDamaged(f"{path} is missing: {folder} is no index; build it anew (jobs/build_index.py)")
+    try:
+        facts = read_json(path)
+        found = facts.get("format") if isinstance(facts, dict) else None
+        if not isinstance(facts, dict) or found != FORMAT:
+            raise IndexDamaged(f"{path}: format {found}, this code reads {FORMAT}; build it anew")
+        return IndexFacts(**facts)
+    except (StorageError, TypeError) as error:
+        raise IndexDamaged(f"{path} is not an index's facts ({error}); build it anew") from error
+
+
+def prove_files(folder: Path, facts: IndexFacts) -> None:
+    """Raises IndexDamaged naming the first file that is missing or not what was published."""
+    for name in FILES:
+        path = folder / name
+        if not path.is_file():
+            raise IndexDamaged(f"{path} is missing; build the index anew (jobs/build_index.py)")
+        if of_file(path) != facts.files.get(name):
+            raise IndexDamaged(f"{path} is not the file that was published (truncated?); build the index anew")

@@ -1,0 +1,169 @@
+"""One opened index version: exact search over its vectors, filters, metadata, token store.
+
+Shapes: Q queries, N vector rows, K hits, D embedding size.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import faiss
+import numpy as np
+from numpy.typing import NDArray
+
+from xmodal.errors import IndexDamaged, IndexMismatch
+from xmodal.index.facets import Facets, Filter, MaskCache
+from xmodal.index.layout import PROBES, ROWS, VECTORS, IndexFacts, prove_files, read_facts
+from xmodal.index.products import Products
+from xmodal.index.tokens import TokenStore
+
+Kind = Literal["text", "image", "both"]
+Floats = NDArray[np.float32]
+Rows = NDArray[np.int64]
+SELF_TOLERANCE = 1e-4  # float32 rounding of a dot product of 256 numbers stays below 1e-6
+
+
+@dataclass(frozen=True)
+class Hits:
+    """Products best first: their rows, the vector row that spoke for each, and its score."""
+
+    product_rows: Rows
+    vector_rows: Rows
+    scores: Floats
+
+
+class Index:
+    """A published version, read-only; safe to search from several threads."""
+
+    def __init__(self, folder: Path, facts: IndexFacts) -> None:
+        """Map the files of a version whose facts were read. Use `open_index`, which proves it."""
+        self.folder, self.facts = folder, facts
+        self.vectors: Any = faiss.read_index(str(folder / VECTORS), faiss.IO_FLAG_MMAP_IFC)
+        self.product_row_N: Rows = np.load(folder / ROWS)
+        self.products = Products(folder)
+        self.facets = Facets.open(folder)
+        self.tokens = TokenStore(folder)
+        self._masks = MaskCache(self.facets, self.product_row_N)
+
+    def search(self, query_D: Floats, k: int, wanted: Filter = (), kind: Kind = "text") -> Hits:
+        """The k products nearest to a unit vector; of several pictures of one the best counts.
+
+        Scores are inner products (cosines); the row of a text has the measured offset taken off.
+        Equal scores stand in order of product id. Raises FilterError for an unknown attribute.
+        """
+        bitmap, passing = self._masks.bitmap(wanted) if wanted else (None, self.products.count)
+        k, taken = min(k, passing), k
+        while k:
+            scores, rows = self._nearest(query_D, taken, bitmap, kind)
+            hits = self._best_of_each(scores, rows)
+            # Enough products, or every row seen: a product's best row comes before its others,
+            # so what is cut off cannot hold a better product.
+            if len(hits.scores) >= k or taken >= self.vectors.ntotal:
+                return Hits(hits.product_rows[:k], hits.vector_rows[:k], hits.scores[:k])
+            taken = min(taken * 4, self.vectors.ntotal)
+        none = np.empty(0, np.int64)
+        return Hits(none, none, np.empty(0, np.float32))
+
+    def vector(self, vector_row: int) -> Floats:
+        """The stored vector (D,) of a row, without the coordinate that marks texts."""
+        whole: Floats = self.vectors.reconstruct(int(vector_row))
+        return whole[: self.facts.dim]
+
+    def _nearest(
+        self, query_D: Floats, k: int, bitmap: NDArray[np.uint8] | None, kind: Kind
+    ) -> tuple[Floats, Rows]:
+        query = np.ascontiguousarray(query_D, dtype=np.float32)
+        if self.facts.text_rows:
+            query = np.append(query, np.float32(-self._offset(kind)))
+        selector = None
+        if bitmap is not None:
+            chosen = faiss.IDSelectorBitmap(bitmap)
+            selector = faiss.SearchParameters(sel=chosen)
+        scores, rows = self.vectors.search(query[None], min(k, self.vectors.ntotal), params=selector)
+        found = rows[0] >= 0
+        return scores[0][found], rows[0][found]
+
+    def _best_of_each(self, scores: Floats, rows: Rows) -> Hits:
+        products = self.product_row_N[rows]
+        _, first = np.unique(products, return_index=True)
+        first.sort()
+        products, rows, scores = products[first], rows[first], scores[first]
+        tied = np.flatnonzero(np.diff(scores) == 0)
+        if len(tied):
+            ids = self.products.column("product_id", products)
+            order = sorted(range(len(ids)), key=lambda at: (-scores[at], ids[at]))
+            products, rows, scores = products[order], rows[order], scores[order]
+        return Hits(products, rows, scores)
+
+    def _offset(self, kind: Kind) -> float:
+        if kind == "both":
+            return (self.facts.text_offset["text"] + self.facts.text_offset["image"]) / 2
+        return self.facts.text_offset[kind]
+
+
+def open_index(folder: Path, encoder: str) -> Index:
+    """Open the version in `folder` and let it prove itself.
+
+    Args:
+        encoder: fingerprint of the encoder whose queries it shall answer.
+
+    Raises:
+        IndexMismatch: another encoder made it.
+        IndexDamaged: a file is missing, truncated or changed, the counts disagree, or a product
+            of the sample does not find itself.
+    """
+    facts = read_facts(folder)
+    if facts.encoder != encoder:
+        raise IndexMismatch(
+            f"{folder} holds vectors of encoder {facts.encoder}, the matcher is {encoder}; "
+            "build an index with this matcher (jobs/build_index.py)"
+        )
+    prove_files(folder, facts)
+    index = Index(folder, facts)
+    prove_counts(index)
+    found = self_found(index)
+    if found < facts.self_found:
+        raise IndexDamaged(
+            f"{folder}: {found:.0%} of the sample finds itself, {facts.self_found:.0%} when built; "
+            "build the index anew"
+        )
+    return index
+
+
+def prove_counts(index: Index) -> None:
+    """Raises IndexDamaged where two files of the version disagree on their number of rows."""
+    facts, vectors = index.facts, index.vectors
+    counts = {
+        "products": (index.products.count, facts.products),
+        "facets": (index.facets.codes.shape[1], facts.products),
+        "vectors": (vectors.ntotal, facts.vectors),
+        "rows": (len(index.product_row_N), facts.vectors),
+        "tokens": (len(index.tokens), facts.vectors),
+        "dimensions": (vectors.d, facts.dim + bool(facts.text_rows)),
+    }
+    for name, (found, expected) in counts.items():
+        if found != expected:
+            raise IndexDamaged(
+                f"{index.folder} has {found} {name}, {expected} expected; build it anew"
+            )
+
+
+def self_found(index: Index) -> float:
+    """Share of the sample's products that are among the best for their own picture's vector.
+
+    Products with the same picture tie; a tie counts as found.
+    """
+    probes = load_probes(index.folder)
+    found = 0
+    for product_id, vector_D in zip(probes["product_ids"], probes["vectors"], strict=True):
+        row = index.products.row_of(str(product_id))
+        hits = index.search(vector_D, 100, kind="image")
+        equal = hits.scores >= hits.scores[:1] - SELF_TOLERANCE
+        found += row is not None and row in hits.product_rows[equal]
+    return found / max(len(probes["product_ids"]), 1)
+
+
+def load_probes(folder: Path) -> dict[str, NDArray[Any]]:
+    """The sample stored beside the index: product_ids, vectors, texts, text_vectors."""
+    with np.load(folder / PROBES, allow_pickle=False) as probes:
+        return {name: probes[name] for name in probes.files}

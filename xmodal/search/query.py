@@ -1,0 +1,122 @@
+"""What flows along the request path, and what each stage must be able to do.
+
+    Query -> [Encoder] -> Encoded -> [Retriever] -> Candidates -> [Reranker] -> logits -> Answer
+
+Everything here crosses a process border in the spread topology: plain values and numpy arrays.
+Shapes: K candidates, D embedding size.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xmodal.index.facets import Filter
+from xmodal.index.version import Kind
+
+
+@dataclass(frozen=True)
+class Query:
+    """A question: a text, an encoded picture, or both.
+
+    `rerank` None means: yes if there is a text. A picture alone is never reranked unless asked,
+    so that it finds its own product first.
+    """
+
+    text: str | None = None
+    image: bytes | None = None
+    limit: int = 10
+    wanted: Filter = ()
+    rerank: bool | None = None
+
+    @property
+    def kind(self) -> Kind:
+        if self.text and self.image:
+            return "both"
+        return "text" if self.text else "image"
+
+    @property
+    def wants_rerank(self) -> bool:
+        """A picture alone has no words to rerank by."""
+        return bool(self.text) and self.rerank is not False
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """The query as a unit vector (D,), and of a text what the reranker reads (features, no batch axis)."""
+
+    vector_D: NDArray[np.float32]
+    features: Mapping[str, NDArray[np.generic]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """Products best first, with what an answer shows of them. `attributes` are JSON texts."""
+
+    vector_rows: NDArray[np.int64]
+    scores: NDArray[np.float32]
+    product_ids: Sequence[str]
+    titles: Sequence[str]
+    attributes: Sequence[str]
+
+    def __len__(self) -> int:
+        return len(self.product_ids)
+
+    def first(self, count: int) -> "Candidates":
+        """The best `count` of them."""
+        return self.at(range(min(count, len(self))))
+
+    def at(self, places: Sequence[int], scores: NDArray[np.float32] | None = None) -> "Candidates":
+        """Those at `places`, in that order, with new scores where given (in the new order)."""
+        chosen = list(places)
+        return Candidates(
+            self.vector_rows[chosen],
+            self.scores[chosen] if scores is None else scores,
+            [self.product_ids[place] for place in chosen],
+            [self.titles[place] for place in chosen],
+            [self.attributes[place] for place in chosen],
+        )
+
+
+@dataclass(frozen=True)
+class Hit:
+    """One product of an answer."""
+
+    product_id: str
+    score: float
+    title: str
+    attributes: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Hits best first; what was left out for lack of time; milliseconds by stage.
+
+    `score` is the reranker's logit where the answer was reranked, else the cosine of the query
+    and the product's best picture: comparable within one answer, not between answers.
+    """
+
+    hits: Sequence[Hit]
+    degraded: Sequence[str]
+    took_ms: Mapping[str, float]
+
+
+class QueryEncoder(Protocol):
+    async def encode(self, query: Query, deadline_s: float) -> Encoded:
+        """The query as a vector. `deadline_s` is on the clock of `time.time()`."""
+
+
+class Retriever(Protocol):
+    async def retrieve(
+        self, vector_D: NDArray[np.float32], k: int, wanted: Filter, kind: Kind
+    ) -> Candidates:
+        """The k best products by the first stage."""
+
+
+class Reranker(Protocol):
+    async def rerank(
+        self, encoded: Encoded, candidates: Candidates, deadline_s: float
+    ) -> NDArray[np.float32]:
+        """A logit (K,) for each candidate; higher is better."""

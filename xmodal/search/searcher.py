@@ -1,0 +1,119 @@
+"""The request path as a plain object: one query in, one answer out, within its time.
+
+    encode -> retrieve (filters) -> rerank (as far as time allows) -> answer
+
+The three stages are local objects in one process (fused) or handles to others (spread): this
+code is the same. Nothing here knows Ray.
+"""
+
+import json
+import time
+from collections.abc import Awaitable
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+
+from xmodal.errors import DeadlineExceeded, Overloaded
+from xmodal.search.query import (
+    Answer,
+    Candidates,
+    Encoded,
+    Hit,
+    Query,
+    QueryEncoder,
+    Reranker,
+    Retriever,
+)
+
+FEWER, SKIPPED, ABSENT = "rerank_fewer", "rerank_skipped", "rerank_unavailable"
+Result = TypeVar("Result")
+MEMORY = 0.2  # weight of the newest measurement in the running cost of a candidate
+
+
+@dataclass
+class Searcher:
+    """Answers queries by three stages.
+
+    `depth` candidates are reranked where time allows; `candidate_s` is the running estimate of
+    what one costs, the means to tell beforehand how many the time left will hold.
+    """
+
+    encoder: QueryEncoder
+    retriever: Retriever
+    reranker: Reranker | None
+    depth: int = 50
+    candidate_s: float = 0.0
+
+    async def answer(self, query: Query, deadline_s: float) -> Answer:
+        """Answer `query` before `deadline_s` (on the clock of `time.time()`).
+
+        An answer that would come too late is reranked over fewer candidates or not at all, and
+        says so in `degraded`. Raises DeadlineExceeded or Overloaded where there is no answer
+        at all, FilterError for an unknown attribute.
+        """
+        took_ms: dict[str, float] = {}
+        start = time.perf_counter()
+        encoded = await _timed(took_ms, "encode", self.encoder.encode(query, deadline_s))
+        reranks = query.wants_rerank and self.reranker is not None
+        k = max(query.limit, self.depth) if reranks else query.limit
+        retrieval = self.retriever.retrieve(encoded.vector_D, k, query.wanted, query.kind)
+        found = await _timed(took_ms, "retrieve", retrieval)
+        degraded = [ABSENT] if query.rerank and query.text and self.reranker is None else []
+        if reranks and len(found):
+            found, left_out = await self._rerank(query, encoded, found, deadline_s, took_ms)
+            degraded += left_out
+        took_ms["total"] = (time.perf_counter() - start) * 1000
+        rounded = {stage: round(ms, 2) for stage, ms in took_ms.items()}
+        return Answer(_hits(found.first(query.limit)), degraded, rounded)
+
+    async def _rerank(
+        self,
+        query: Query,
+        encoded: Encoded,
+        found: Candidates,
+        deadline_s: float,
+        took_ms: dict[str, float],
+    ) -> tuple[Candidates, list[str]]:
+        """The candidates in the reranker's order, and what time did not allow.
+
+        Fewer than `limit` are never reranked: two kinds of score in one list cannot be compared.
+        """
+        assert self.reranker is not None
+        affordable = self._affordable(deadline_s)
+        few = found.first(max(query.limit, min(affordable, len(found))))
+        if affordable < len(few):
+            return found, [SKIPPED]
+        start = time.perf_counter()
+        try:
+            logits_K = await self.reranker.rerank(encoded, few, deadline_s)
+        except (DeadlineExceeded, Overloaded):
+            return found, [SKIPPED]
+        spent_s = time.perf_counter() - start
+        took_ms["rerank"] = spent_s * 1000
+        self.candidate_s += MEMORY * (spent_s / len(few) - self.candidate_s)
+        order = np.lexsort((np.array(few.product_ids), -logits_K))
+        degraded = [FEWER] if len(few) < len(found) else []
+        return few.at([int(place) for place in order], logits_K[order]), degraded
+
+    def _affordable(self, deadline_s: float) -> int:
+        """How many candidates the time left will hold."""
+        left_s = deadline_s - time.time()
+        if left_s <= 0:
+            return 0
+        return int(left_s / self.candidate_s) if self.candidate_s > 0 else 1_000_000
+
+
+async def _timed(took_ms: dict[str, float], stage: str, step: Awaitable[Result]) -> Result:
+    start = time.perf_counter()
+    result = await step
+    took_ms[stage] = (time.perf_counter() - start) * 1000
+    return result
+
+
+def _hits(found: Candidates) -> list[Hit]:
+    rows = zip(found.product_ids, found.scores, found.titles, found.attributes, strict=True)
+    return [
+        Hit(product_id, float(score), title, json.loads(attributes))
+        for product_id, score, title, attributes in rows
+    ]

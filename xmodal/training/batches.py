@@ -1,0 +1,159 @@
+"""Batches for the step: which pairs, in which order, on which worker; all from (seed, epoch).
+
+Every worker draws the whole epoch alike and takes its slice of each batch, so the batches do
+not depend on the number of workers, and a resumed epoch is the undisturbed one.
+
+Shapes: P train products, N pairs of the whole batch, B = N / workers, W words, C columns.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from xmodal.errors import SettingsError
+from xmodal.training.captions import Ints, PairTable
+from xmodal.training.losses import Ignored
+
+Features = dict[str, Tensor]
+# A tiny shop passes its products several times an epoch, so that an epoch is worth a validation.
+MIN_STEPS = 16
+
+
+class Rows(Protocol):
+    """A store of features by row number: image features, text features."""
+
+    def take(self, rows: Ints) -> dict[str, NDArray[np.generic]]:
+        """Return the features of `rows`, in their order, as fresh arrays."""
+        ...
+
+
+@dataclass(frozen=True)
+class Batch:
+    """B pairs of this worker."""
+
+    text: Features
+    image: Features
+    product_B: Tensor
+    caption_B: Tensor
+    ignored: Ignored
+
+    def to(self, device: torch.device) -> "Batch":
+        """Return the batch on `device`."""
+        if device.type == "cpu":
+            return self
+        masks = (self.ignored.to_image_BN, self.ignored.to_text_BN)
+        return Batch(
+            {name: x.to(device, non_blocking=True) for name, x in self.text.items()},
+            {name: x.to(device, non_blocking=True) for name, x in self.image.items()},
+            self.product_B.to(device, non_blocking=True),
+            self.caption_B.to(device, non_blocking=True),
+            Ignored(*(mask.to(device, non_blocking=True) for mask in masks)),
+        )
+
+
+@dataclass(frozen=True)
+class Sampler:
+    """Draws the batches of an epoch for one of `workers` workers."""
+
+    table: PairTable
+    images: Rows
+    texts: Rows
+    batch: int
+    word_dropout: float
+    seed: int
+    rank: int = 0
+    workers: int = 1
+
+    def __post_init__(self) -> None:
+        if self.batch % self.workers:
+            raise SettingsError(
+                f"training.batch {self.batch} cannot be shared by training.workers "
+                f"{self.workers}: make the batch a multiple of the workers"
+            )
+
+    @property
+    def passes(self) -> int:
+        """How often an epoch passes each product: 1, or more where `MIN_STEPS` ask for it."""
+        return max(1, -(-MIN_STEPS * self.batch // max(1, len(self.table))))
+
+    @property
+    def steps(self) -> int:
+        """Batches an epoch. What is left over is not batched: the next shuffle takes it in."""
+        return self.passes * len(self.table) // self.batch
+
+    def epoch(self, epoch: int) -> Iterator[Batch]:
+        """Yield this worker's slice of each batch of `epoch`; pure in (seed, epoch)."""
+        order, caption, image = self._draw(epoch)
+        share = self.batch // self.workers
+        for step in range(self.steps):
+            rows_N = slice(step * self.batch, (step + 1) * self.batch)
+            mine = slice(self.rank * share, (self.rank + 1) * share)
+            yield self._collate(
+                (order[rows_N], caption[rows_N], image[rows_N]),
+                mine,
+                np.random.default_rng((self.seed, epoch, step + 1)),
+            )
+
+    def _draw(self, epoch: int) -> tuple[Ints, Ints, Ints]:
+        """Product, caption and image of every row of the epoch."""
+        rng = np.random.default_rng((self.seed, epoch))
+        order, caption, image = [], [], []
+        for _ in range(self.passes):
+            shuffled = rng.permutation(len(self.table))
+            order.append(shuffled)
+            caption.append(self.table.draw_captions(rng.random(len(self.table)))[shuffled])
+            image.append(self.table.draw_images(rng.random(len(self.table)))[shuffled])
+        return np.concatenate(order), np.concatenate(caption), np.concatenate(image)
+
+    def _collate(
+        self, drawn: tuple[Ints, Ints, Ints], mine: slice, rng: np.random.Generator
+    ) -> Batch:
+        product_N, caption_N, image_N = drawn
+        text_N = self.table.caption_text[caption_N]
+        text = self.texts.take(text_N[mine])
+        _drop_words(text, self.word_dropout, mine, self.batch, rng)
+        fits_NN = captions_that_fit(
+            self.table.codes_PC[product_N], self.table.caption_uses[caption_N]
+        )
+        return Batch(
+            text={name: torch.from_numpy(x) for name, x in text.items()},
+            image={name: torch.from_numpy(x) for name, x in self.images.take(image_N[mine]).items()},
+            product_B=torch.from_numpy(self.table.product_P[product_N[mine]]),
+            caption_B=torch.from_numpy(text_N[mine]),
+            ignored=Ignored(
+                torch.from_numpy(fits_NN[mine]),
+                torch.from_numpy(np.ascontiguousarray(fits_NN.T[mine])),
+            ),
+        )
+
+
+def captions_that_fit(codes_NC: NDArray[np.int32], uses_N: Ints) -> NDArray[np.bool_]:
+    """(N, N) bool: [i, j] where caption i states attributes, and product j has the same values.
+
+    `uses_N`: bit c set where caption i states column c of its own product's `codes_NC`.
+    """
+    fits_NN = np.repeat((uses_N != 0)[:, None], len(uses_N), axis=1)
+    for column, code_N in enumerate(codes_NC.T):
+        states = ((uses_N >> column) & 1).astype(bool)
+        if states.any():
+            fits_NN[states] &= code_N[states, None] == code_N[None, :]
+    return fits_NN
+
+
+def _drop_words(
+    text: dict[str, NDArray[np.generic]],
+    share: float,
+    mine: slice,
+    batch: int,
+    rng: np.random.Generator,
+) -> None:
+    """Zero (= no word) a `share` of the word ids, in place; drawn for the whole batch alike."""
+    if share and "words_BW" in text:
+        words_BW = text["words_BW"]
+        drawn_NW = rng.random((batch, words_BW.shape[1]), dtype=np.float32)
+        words_BW[drawn_NW[mine] < share] = 0

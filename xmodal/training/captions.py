@@ -1,0 +1,154 @@
+"""What may be drawn for a batch: the train products, their pictures and their captions, as arrays.
+
+A table is a folder of `.npy` files, memory-mapped: ten million products cost a worker no memory.
+
+Shapes: P train products that have both a picture and a caption, C attribute columns.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+Ints = NDArray[np.int64]
+
+# Shares by which a caption's source is drawn, among the sources that a product has. Titles are
+# what shoppers' queries look like; Chinese captions come from the glossary alone.
+SOURCE_SHARES: Mapping[str, float] = {"title": 3.0, "glossary": 2.0, "attributes": 1.0}
+OTHER_SOURCE_SHARE = 3.0  # judged queries, clicks: what shoppers really typed
+MAX_COLUMNS = 63  # attribute columns that fit the bits of one int64
+
+
+@dataclass(frozen=True)
+class PairTable:
+    """Captions and pictures of P products, grouped by product (start[p]:start[p + 1])."""
+
+    product_P: Ints  # the catalog's product row
+    image_start: Ints
+    image_row: Ints  # row in the store of image features
+    caption_start: Ints
+    caption_text: Ints  # row in the store of text features
+    caption_until: NDArray[np.float64]  # cumulative probability within the product, ends at 1
+    caption_uses: Ints  # bit c: the caption states attribute column c
+    codes_PC: NDArray[np.int32]  # the product's value in column c, 0 = none
+
+    def __len__(self) -> int:
+        """Return the number of products that training sees."""
+        return len(self.product_P)
+
+    def draw_captions(self, u_P: NDArray[np.float64]) -> Ints:
+        """One caption number a product, by its weights; `u_P` uniform in [0, 1)."""
+        counts_P = np.diff(self.caption_start)
+        ladder = np.repeat(np.arange(len(self)), counts_P) + self.caption_until
+        drawn_P = np.searchsorted(ladder, np.arange(len(self)) + u_P, side="right")
+        return np.minimum(drawn_P, self.caption_start[1:] - 1)
+
+    def draw_images(self, u_P: NDArray[np.float64]) -> Ints:
+        """One image store row a product, each of its pictures alike; `u_P` uniform in [0, 1)."""
+        counts_P = np.diff(self.image_start)
+        return self.image_row[self.image_start[:-1] + (u_P * counts_P).astype(np.int64)]
+
+    def save(self, folder: Path) -> None:
+        """Write one `.npy` a field into `folder`, which exists."""
+        for field in fields(self):
+            np.save(folder / f"{field.name}.npy", getattr(self, field.name))
+
+
+def load_table(folder: Path) -> PairTable:
+    """Open a saved table, memory-mapped."""
+    return PairTable(
+        **{f.name: np.load(folder / f"{f.name}.npy", mmap_mode="r") for f in fields(PairTable)}
+    )
+
+
+def build_table(
+    pairs: pa.Table, text_number: Mapping[str, int], image_product: Ints, attributes: pa.Array
+) -> PairTable:
+    """Join the train pairs with the pictures.
+
+    Args:
+        pairs: the catalog's train pairs (text, product_row, weight, source, uses).
+        text_number: row in the text store of each caption.
+        image_product: the product row of each image store row, ascending.
+        attributes: map<string, string> a product, for the columns that captions state.
+    """
+    number = np.array([text_number[text] for text in pairs["text"].to_pylist()], dtype=np.int64)
+    row = pairs["product_row"].to_numpy().astype(np.int64)
+    has_image = np.isin(row, image_product)
+    order = np.lexsort((number, row))
+    order = order[has_image[order]]  # the same order whatever order the pairs came in
+    product_P, first = np.unique(row[order], return_index=True)
+    weight = _probability(pairs, row)[order]
+    columns = _stated_columns(pairs)
+    return PairTable(
+        product_P=product_P,
+        image_start=np.searchsorted(image_product, np.append(product_P, product_P[-1:] + 1)),
+        image_row=np.arange(len(image_product)),
+        caption_start=np.append(first, len(order)),
+        caption_text=number[order],
+        caption_until=_cumulative(weight, first),
+        caption_uses=_use_bits(pairs, columns)[order],
+        codes_PC=_codes(attributes, product_P, columns),
+    )
+
+
+def _probability(pairs: pa.Table, row: Ints) -> NDArray[np.float64]:
+    """Share of a caption: its source's share, times its own weight among those of its source."""
+    source = pairs["source"].combine_chunks().dictionary_encode()
+    shares = [SOURCE_SHARES.get(name, OTHER_SOURCE_SHARE) for name in source.dictionary.to_pylist()]
+    group = row * len(shares) + source.indices.to_numpy()
+    _, member = np.unique(group, return_inverse=True)
+    weight = pairs["weight"].to_numpy().astype(np.float64)
+    total = np.bincount(member, weights=weight)[member]
+    share: NDArray[np.float64] = np.array(shares)[source.indices.to_numpy()] * weight / total
+    return share
+
+
+def _cumulative(weight: NDArray[np.float64], first: Ints) -> NDArray[np.float64]:
+    """Cumulative weights within each group that starts at `first`, divided by the group's sum."""
+    running = np.cumsum(weight)
+    before = (running - weight)[first]
+    sizes = np.diff(np.append(first, len(weight)))
+    inside = running - np.repeat(before, sizes)
+    total = np.add.reduceat(weight, first) if len(first) else weight
+    until: NDArray[np.float64] = inside / np.repeat(total, sizes)
+    return until
+
+
+def _stated_columns(pairs: pa.Table) -> list[str]:
+    """The attribute columns that captions state, most stated first, as many as there are bits."""
+    if "uses" not in pairs.column_names:
+        return []
+    counts = pairs["uses"].combine_chunks().flatten().value_counts()
+    ranked = sorted(counts.to_pylist(), key=lambda one: (-one["counts"], one["values"]))
+    return [one["values"] for one in ranked[:MAX_COLUMNS]]
+
+
+def _use_bits(pairs: pa.Table, columns: list[str]) -> Ints:
+    bits = np.zeros(len(pairs), dtype=np.int64)
+    if columns:
+        uses = pairs["uses"].combine_chunks()
+        place = {name: bit for bit, name in enumerate(columns)}
+        flat = np.array([place.get(name, -1) for name in uses.flatten().to_pylist()])
+        counts = np.diff(uses.offsets.to_numpy())
+        owner = np.repeat(np.arange(len(pairs)), counts)
+        # A column beyond the bits makes the caption look wider than it is: never mask by it.
+        np.bitwise_or.at(bits, owner[flat >= 0], np.int64(1) << flat[flat >= 0])
+        bits[owner[flat < 0]] = 0
+    return bits
+
+
+def _codes(attributes: pa.Array, product_P: Ints, columns: list[str]) -> NDArray[np.int32]:
+    """Number of each product's value in each column; equal numbers = equal values, 0 = none."""
+    codes_PC = np.zeros((len(product_P), len(columns)), dtype=np.int32)
+    seen: list[dict[str, int]] = [{} for _ in columns]
+    place = {name: bit for bit, name in enumerate(columns)}
+    for p, pairs in enumerate(attributes.take(pa.array(product_P)).to_pylist()):
+        for name, value in pairs or ():
+            if name in place and value:
+                numbers = seen[place[name]]
+                codes_PC[p, place[name]] = numbers.setdefault(value, len(numbers) + 1)
+    return codes_PC

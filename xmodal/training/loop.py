@@ -1,0 +1,173 @@
+"""The training step and the epochs around it. Plain torch: it runs under Ray Train or without.
+
+    Sampler -> train_step -> (an epoch's end) validate -> report, which keeps the state
+
+Exactness: the same state and the same epoch give the same result, on one worker or on many
+(up to float rounding, with dropout 0), since every random number comes from (seed, epoch, rank).
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+
+from xmodal.settings import TrainingSettings
+from xmodal.training.accumulate import backward_in_parts
+from xmodal.training.batches import Batch, Sampler
+from xmodal.training.gather import world_rank, world_size
+from xmodal.training.losses import info_nce
+from xmodal.training.optimise import clamp_temperature
+
+Metrics = dict[str, float]
+# What picks the checkpoint: the mean reciprocal rank moves at every rank, recall only at ten.
+OBJECTIVE = "mrr@10"
+
+
+@dataclass
+class Progress:
+    """How far a run is, and its best epoch; part of the checkpoint."""
+
+    epoch: int = 0  # the next one to run
+    best: float = float("-inf")
+    best_epoch: int = -1
+    history: list[Metrics] = field(default_factory=list)
+
+    def note(self, metrics: Metrics) -> bool:
+        """Count an epoch in. True if it is the best so far."""
+        is_best = metrics[OBJECTIVE] > self.best
+        if is_best:
+            self.best, self.best_epoch = metrics[OBJECTIVE], self.epoch
+        self.history.append(metrics)
+        self.epoch += 1
+        return is_best
+
+    def is_over(self, epochs: int, patience: int) -> bool:
+        """True when all epochs are done, or `patience` of them brought nothing better."""
+        return self.epoch >= epochs or self.epoch - self.best_epoch > patience
+
+
+@dataclass
+class Trainee:
+    """What training changes: the parameters, the optimiser's state, the schedule, the progress."""
+
+    encoder: nn.Module
+    model: nn.Module  # the encoder, or DDP around it
+    optimizer: torch.optim.Optimizer
+    schedule: torch.optim.lr_scheduler.LRScheduler
+    progress: Progress
+    device: torch.device
+
+
+def fit(
+    trainee: Trainee,
+    sampler: Sampler,
+    recipe: TrainingSettings,
+    validate: Callable[[], Metrics],
+    report: Callable[[Metrics, bool], None],
+) -> None:
+    """Train until `recipe.epochs`, or until `recipe.patience` epochs brought nothing better.
+
+    Args:
+        validate: retrieval figures of the encoder as it stands, alike on all workers.
+        report: called after each epoch on every worker with the epoch's figures and whether it
+            is the best so far; `trainee` is then ready to be kept.
+    """
+    while not trainee.progress.is_over(recipe.epochs, recipe.patience):
+        epoch = trainee.progress.epoch
+        seed_epoch(sampler.seed, epoch)
+        trainee.model.train()
+        metrics = run_epoch(trainee, sampler.epoch(epoch), recipe, sampler.steps)
+        started = time.perf_counter()
+        trainee.model.eval()
+        metrics |= validate()
+        metrics["validate_s"] = time.perf_counter() - started
+        metrics["epoch"] = float(epoch)
+        report(metrics, trainee.progress.note(metrics))
+
+
+def run_epoch(
+    trainee: Trainee, batches: Iterator[Batch], recipe: TrainingSettings, steps: int
+) -> Metrics:
+    """One pass over `batches`. Returns loss (nats), pairs/s, seconds, share of it spent waiting."""
+    total = torch.zeros((), device=trainee.device)
+    waited_s, started = 0.0, time.perf_counter()
+    ahead = one_ahead(batches)
+    for _ in range(steps):
+        asked = time.perf_counter()
+        batch = next(ahead)
+        waited_s += time.perf_counter() - asked
+        total += train_step(trainee, batch.to(trainee.device), recipe)
+    loss = float(_mean_over_workers(total / steps))
+    elapsed_s = time.perf_counter() - started
+    return {
+        "loss": loss,
+        "train_s": elapsed_s,
+        "pairs_per_s": steps * recipe.batch / elapsed_s,
+        "data_wait_share": waited_s / elapsed_s,
+        "learning_rate": trainee.schedule.get_last_lr()[0],
+    }
+
+
+def train_step(trainee: Trainee, batch: Batch, recipe: TrainingSettings) -> Tensor:
+    """One optimiser step. Returns the loss before it, in nats, detached, still on the device."""
+    trainee.optimizer.zero_grad(set_to_none=True)
+    if recipe.accumulate > 1:
+        loss = backward_in_parts(trainee, batch, recipe)
+    else:
+        with autocast(trainee.device, recipe.precision):
+            text_BD, image_BD, log_scale = trainee.model(batch.text, batch.image)
+        loss = batch_loss(batch, text_BD, image_BD, log_scale, recipe)
+        loss.backward()
+    nn.utils.clip_grad_norm_(
+        trainee.encoder.parameters(), max_norm=recipe.clip_norm, error_if_nonfinite=True
+    )
+    trainee.optimizer.step()
+    trainee.schedule.step()
+    clamp_temperature(trainee.encoder.log_scale)
+    return loss.detach()
+
+
+def batch_loss(
+    batch: Batch, text_BD: Tensor, image_BD: Tensor, log_scale: Tensor, recipe: TrainingSettings
+) -> Tensor:
+    """The contrastive loss of a batch, in float32 whatever precision the towers ran in."""
+    return info_nce(
+        text_BD.float(),
+        image_BD.float(),
+        batch.product_B,
+        log_scale.float(),
+        caption_B=batch.caption_B,
+        ignored=batch.ignored,
+        smoothing=recipe.label_smoothing,
+    )
+
+
+def autocast(device: torch.device, precision: str) -> torch.autocast:
+    """Bfloat16 in the towers where `precision` is "bf16"; it needs no loss scaling."""
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bf16")
+
+
+def seed_epoch(seed: int, epoch: int) -> None:
+    """Start this epoch's dropout from (seed, epoch, rank), so that a resumed epoch is the same."""
+    words = np.random.SeedSequence((seed, epoch, world_rank())).generate_state(2, np.uint32)
+    torch.manual_seed(int(words[0]) << 31 | int(words[1]) >> 1)
+
+
+def one_ahead(batches: Iterator[Batch]) -> Iterator[Batch]:
+    """Yield `batches`, the next one read in a thread while the step works on this one."""
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        coming = pool.submit(next, batches, None)
+        while (batch := coming.result()) is not None:
+            coming = pool.submit(next, batches, None)
+            yield batch
+
+
+def _mean_over_workers(value: Tensor) -> Tensor:
+    if world_size() > 1:
+        dist.all_reduce(value)
+    return value / world_size()
