@@ -28,7 +28,8 @@ $(READY): pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "error: no Python 3.11 or newer found; install one or say PYTHON=..."; exit 2; }
 	@test -x $(PY) || $(PYTHON) -m venv .venv || { \
 		echo "error: $(PYTHON) cannot make a virtual environment; on Debian: apt install python3-venv"; exit 2; }
-	$(PY) -m pip install --quiet --progress-bar off -c constraints.txt -e ".[offline,dev]"
+	@echo "installing into .venv, once: 3 to 5 minutes"
+	$(PY) -m pip install -qq --progress-bar off -c constraints.txt -e ".[offline,dev]"
 	@touch $@
 
 demo: $(READY)  ## the whole job on the demo shop, then its search page on http://127.0.0.1:8000

@@ -47,7 +47,8 @@ class PyfuncMatcher:
             else:
                 pixels = torch.as_tensor(self.encoder.inputs.images(list(values)))
                 vectors = self.encoder.encode_image(pixels)
-        return vectors.float().numpy()
+        array: np.ndarray = vectors.float().numpy()
+        return array
 
 
 def _records(rows: Any) -> list[Mapping[str, Any]]:
