@@ -5,6 +5,7 @@ A table is a folder of `.npy` files, memory-mapped: ten million products cost a 
 Shapes: P train products that have both a picture and a caption, C attribute columns.
 """
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -70,7 +71,7 @@ def build_table(
     """Join the train pairs with the pictures.
 
     Args:
-        pairs: the catalog's train pairs (text, product_row, weight, source, uses).
+        pairs: the catalog's train pairs (text, product_row, weight, source, facts).
         text_number: row in the text store of each caption.
         image_product: the product row of each image store row, ascending.
         attributes: map<string, string> a product, for the columns that captions state.
@@ -120,20 +121,24 @@ def _cumulative(weight: NDArray[np.float64], first: Ints) -> NDArray[np.float64]
 
 def _stated_columns(pairs: pa.Table) -> list[str]:
     """The attribute columns that captions state, most stated first, as many as there are bits."""
-    if "uses" not in pairs.column_names:
+    if "facts" not in pairs.column_names:
         return []
-    counts = pairs["uses"].combine_chunks().flatten().value_counts()
-    ranked = sorted(counts.to_pylist(), key=lambda one: (-one["counts"], one["values"]))
-    return [one["values"] for one in ranked[:MAX_COLUMNS]]
+    facts = pairs["facts"].combine_chunks().flatten().to_pylist()
+    counts = Counter(fact.partition("=")[0] for fact in facts)
+    ranked = sorted(counts, key=lambda name: (-counts[name], name))
+    return ranked[:MAX_COLUMNS]
 
 
 def _use_bits(pairs: pa.Table, columns: list[str]) -> Ints:
     bits = np.zeros(len(pairs), dtype=np.int64)
     if columns:
-        uses = pairs["uses"].combine_chunks()
+        facts = pairs["facts"].combine_chunks()
         place = {name: bit for bit, name in enumerate(columns)}
-        flat = np.array([place.get(name, -1) for name in uses.flatten().to_pylist()])
-        counts = np.diff(uses.offsets.to_numpy())
+        flat = np.array(
+            [place.get(fact.partition("=")[0], -1) for fact in facts.flatten().to_pylist()],
+            dtype=np.int64,
+        )
+        counts = facts.value_lengths().fill_null(0).to_numpy()
         owner = np.repeat(np.arange(len(pairs)), counts)
         # A column beyond the bits makes the caption look wider than it is: never mask by it.
         np.bitwise_or.at(bits, owner[flat >= 0], np.int64(1) << flat[flat >= 0])

@@ -1,0 +1,208 @@
+"""What a run needs before its first step: the untuned encoder, cached features, pairs, `val`.
+
+    catalog -> make_encoder -> features below the trained part (cached once) -> pair table -> plan
+
+Everything is in files with absolute paths, so that workers anywhere open it, memory-mapped.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import torch
+
+from xmodal import fingerprint
+from xmodal.catalog.store import Catalog
+from xmodal.errors import CatalogError, SettingsError
+from xmodal.matcher.encoder import Encoder
+from xmodal.matcher.families import make_encoder
+from xmodal.matcher.saved import load_encoder, save_encoder
+from xmodal.retrieval.embed import FeatureStore, embed_texts
+from xmodal.settings import Settings
+from xmodal.storage import publish, read_json, write_json_atomic
+from xmodal.training.captions import PairTable, build_table
+from xmodal.training.texts import TextStore, write_texts
+from xmodal.training.validate import ValSet, choose_gallery
+
+SAMPLE_PICTURES = 64
+TEXT_BATCH = 64
+EmbedImages = Callable[[Encoder, Path], FeatureStore]
+
+
+@dataclass(frozen=True)
+class TrainPlan:
+    """Where a worker finds what it needs, and what it is to do with it. Plain values: for Ray."""
+
+    encoder: str  # folder of the untuned encoder
+    images: str  # feature store
+    texts: str  # text store
+    data: str  # pair table and val set
+    training: dict[str, Any]  # TrainingSettings
+    dropout: float
+    seed: int
+
+    def as_config(self) -> dict[str, Any]:
+        """Return the plan as Ray Train's loop config."""
+        return asdict(self)
+
+
+def prepare(
+    home: Path, catalog: Catalog, settings: Settings, run: str, embed_images: EmbedImages
+) -> TrainPlan:
+    """Make, or find made, what a run needs, and leave its plan in the run's folder.
+
+    Raises:
+        SettingsError: the run exists with other settings, or on another catalogue.
+        CatalogError: no pair of `train` has a picture.
+    """
+    folder = home / "runs" / run
+    claim_run(folder, catalog, settings)
+    pairs = catalog.pairs("train")
+    captions = list(dict.fromkeys(pairs["text"].to_pylist()))
+    encoder = _first_encoder(folder / "start", catalog, settings, captions)
+    judged = catalog.judged("val")
+    queries = sample_queries(judged.queries, settings.evaluation.max_queries, settings.seed)
+    texts = list(dict.fromkeys([*captions, *queries.values()]))
+    cache = home / "cache" / trunk_fingerprint(encoder, catalog)
+    words = fingerprint.of_file(folder / "start" / "vocabulary.json")
+    text_folder = cache / f"texts-{fingerprint.of_json([texts, words])}"
+    embed_text_store(encoder, text_folder, texts)
+    store = embed_images(encoder, cache / "images")
+    number = {text: row for row, text in enumerate(texts)}
+    data = folder / "data"
+    if not data.exists():
+        table = _table(catalog, pairs, number, store)
+        valset = _valset(catalog, queries, judged.qrels, number, store, settings.seed)
+        with publish(data) as temporary:
+            table.save(temporary)
+            valset.save(temporary / "val.json")
+    return TrainPlan(
+        encoder=str(folder / "start"),
+        images=str(cache / "images"),
+        texts=str(text_folder),
+        data=str(data),
+        training=settings.training.model_dump(),
+        dropout=settings.matcher.dropout,
+        seed=settings.seed,
+    )
+
+
+def claim_run(folder: Path, catalog: Catalog, settings: Settings) -> None:
+    """Note what the run is made of; refuse to go on with it on anything else.
+
+    Raises:
+        SettingsError: naming what differs.
+    """
+    tree = settings.model_dump(mode="json")
+    mine = {
+        "catalog": catalog.manifest.fingerprint,
+        "seed": settings.seed,
+        **{f"matcher.{key}": value for key, value in tree["matcher"].items()},
+        **{f"training.{key}": value for key, value in tree["training"].items() if key != "retries"},
+    }
+    path = folder / "run.json"
+    if path.exists():
+        theirs = read_json(path)
+        assert isinstance(theirs, dict)
+        odd = sorted(key for key in mine if mine[key] != theirs.get(key))
+        if odd:
+            raise SettingsError(
+                f"run {folder.name!r} was begun with {odd[0]}={theirs.get(odd[0])}, not "
+                f"{mine[odd[0]]}: give the run another name with --run, or remove {folder}"
+            )
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json_atomic(path, mine)
+
+
+def trunk_fingerprint(encoder: Encoder, catalog: Catalog) -> str:
+    """Fingerprint of the cached features: frozen weights, inputs and catalogue.
+
+    A tuned encoder has the one of the untuned encoder that it came from.
+    """
+    spec = asdict(encoder.spec)
+    del spec["dropout"]
+    frozen = [
+        fingerprint.of_bytes(weight.detach().contiguous().cpu().numpy().tobytes())
+        for _, weight in sorted(encoder.named_parameters())
+        if not weight.requires_grad
+    ]
+    return fingerprint.of_json([spec, frozen, catalog.manifest.fingerprint])
+
+
+def sample_queries(queries: Mapping[str, str], limit: int, seed: int) -> dict[str, str]:
+    """At most `limit` of the queries, drawn by the seed."""
+    names = sorted(queries)
+    if len(names) > limit:
+        names = sorted(np.random.default_rng(seed).choice(names, size=limit, replace=False))
+    return {name: queries[name] for name in names}
+
+
+def embed_text_store(encoder: Encoder, folder: Path, texts: list[str]) -> TextStore:
+    """The texts' features below the trained part, computed once."""
+    return write_texts(
+        folder, texts, lambda chunk: embed_texts(encoder, chunk, TEXT_BATCH, what="trunk")
+    )
+
+
+def _first_encoder(folder: Path, catalog: Catalog, settings: Settings, captions: list[str]) -> Encoder:
+    if not folder.exists():
+        images = catalog.images(0, catalog.n_products)
+        pictures = [image for _, _, image in islice(images, SAMPLE_PICTURES)]
+        torch.manual_seed(settings.seed)  # the new layers' first weights
+        save_encoder(make_encoder(settings.matcher, captions, pictures), folder)
+    return load_encoder(folder)
+
+
+def _table(
+    catalog: Catalog, pairs: pa.Table, number: Mapping[str, int], store: FeatureStore
+) -> PairTable:
+    attributes = catalog.products(["attributes"])["attributes"].combine_chunks()
+    table = build_table(pairs, number, np.asarray(store.product_row), attributes)
+    if not len(table):
+        raise CatalogError(
+            f"{catalog.manifest.source}: no product of split train has both a picture and a "
+            "title; give titles, or map their column with catalog.columns.title"
+        )
+    return table
+
+
+def _valset(
+    catalog: Catalog,
+    queries: Mapping[str, str],
+    qrels: Mapping[str, Mapping[str, int]],
+    number: Mapping[str, int],
+    store: FeatureStore,
+    seed: int,
+) -> ValSet:
+    products = catalog.products(["product_id", "split"])
+    split = products["split"].to_numpy(zero_copy_only=False)
+    image_product = np.asarray(store.product_row)
+    gallery = choose_gallery(
+        image_product, np.flatnonzero(split == "val"), np.flatnonzero(split == "train"), seed
+    )
+    rows = image_product[gallery]
+    names = products["product_id"].take(pa.array(np.unique(rows))).to_pylist()
+    ids = {str(row): name for row, name in zip(np.unique(rows), names, strict=True)}
+    shown = set(names)
+    kept = {
+        query: {product: grade for product, grade in qrels[query].items() if product in shown}
+        for query in queries
+    }
+    kept = {query: relevant for query, relevant in kept.items() if relevant}
+    if not kept:
+        raise CatalogError(
+            f"{catalog.manifest.source}: no judged query of split val has a relevant product with "
+            "a picture, so nothing can pick the best checkpoint; give val products pictures"
+        )
+    return ValSet(
+        query_ids=list(kept),
+        query_rows=[number[queries[query]] for query in kept],
+        gallery_rows=gallery.tolist(),
+        gallery_products=rows.tolist(),
+        product_ids=ids,
+        qrels={query: dict(relevant) for query, relevant in kept.items()},
+    )

@@ -1,0 +1,199 @@
+"""Ray Train wiring: hands `train_worker` a process group and a way to keep. No training logic.
+
+    driver: prepare -> TorchTrainer -> best checkpoint -> saved matcher
+    worker: train_worker(plan) -> after each epoch: report, a checkpoint from worker 0
+
+Heavy imports stand in the functions: Ray's controller imports this module too.
+"""
+
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import ray
+from ray import train
+from ray.train.torch import TorchTrainer
+
+from xmodal.errors import ServiceError, SettingsError
+from xmodal.training.history import Metrics, Report, followed, read_history, write_history
+
+if TYPE_CHECKING:
+    from xmodal.catalog.store import Catalog
+    from xmodal.settings import Settings, TrainingSettings
+    from xmodal.training.loop import Trainee
+    from xmodal.training.prepare import TrainPlan
+
+OBJECTIVE = "mrr@10"
+# Logical CPUs of a worker: two workers and what else a job needs fit two cores.
+WORKER_CPUS = 0.5
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """A finished run."""
+
+    folder: Path  # a saved matcher, with the best epoch's encoder
+    metrics: Metrics  # of the best epoch
+    history: list[Metrics]
+    data_wait_share: float  # of the training time, mean over epochs
+    facts: dict[str, str] = field(default_factory=dict)  # what was derived, and why
+
+
+def train_encoder(
+    home: Path, catalog: "Catalog", settings: "Settings", run: str, report: Report
+) -> TrainResult:
+    """Fine-tune on the catalogue's pairs. The same `run` of a home goes on where it stopped.
+
+    Args:
+        report: called in this process after each epoch with its figures and its number.
+
+    Raises:
+        SettingsError: the batch cannot be shared, or the run was begun with other settings.
+        CatalogError: nothing to train on, or nothing to pick a checkpoint by.
+        ServiceError: the cluster has not the processors that the workers need.
+    """
+    from xmodal.training.finish import finish, finished
+
+    check_shares(settings.training)
+    folder = home / "runs" / run
+    plan = prepare_run(home, catalog, settings, run)
+    if (done := finished(folder)) is None:
+        with followed(folder, report):
+            best = fit_run(plan, home / "runs", run)
+        done = finish(folder, plan, best)
+    history = read_history(folder)
+    waits = [row["data_wait_share"] for row in history]
+    return TrainResult(
+        folder=folder / "matcher",
+        metrics=done.metrics,
+        history=history,
+        data_wait_share=sum(waits) / len(waits),
+        facts=done.facts,
+    )
+
+
+def prepare_run(home: Path, catalog: "Catalog", settings: "Settings", run: str) -> "TrainPlan":
+    """Features cached by Ray Data, pairs and `val`; see `prepare`."""
+    from xmodal.retrieval.embed import FeatureStore
+    from xmodal.retrieval.ray_embed import embed_catalog
+    from xmodal.training.prepare import prepare
+
+    def embed(encoder_folder: Path, out: Path) -> FeatureStore:
+        return embed_catalog(
+            catalog.path, encoder_folder, out, what="trunk", actors=settings.index.actors
+        )
+
+    return prepare(home, catalog, settings, run, embed)
+
+
+def fit_run(
+    plan: "TrainPlan",
+    storage: Path,
+    run: str,
+    worker_cpus: float = WORKER_CPUS,
+    callbacks: list[Any] | None = None,
+) -> Path:
+    """Run the workers to the end. Returns the folder of the best checkpoint."""
+    check_resources(plan.training, worker_cpus)
+    # Ray empties a worker's reports at this interval: 2 s of default are an epoch of a small shop.
+    os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", "0.2")
+    result = TorchTrainer(
+        _worker,
+        train_loop_config={**plan.as_config(), "folder": str(storage / run)},
+        scaling_config=train.ScalingConfig(
+            num_workers=plan.training["workers"],
+            use_gpu=plan.training["gpu"],
+            resources_per_worker=worker_resources(plan.training, worker_cpus),
+        ),
+        run_config=train.RunConfig(
+            name=run,
+            storage_path=str(storage),
+            failure_config=train.FailureConfig(max_failures=plan.training["retries"]),
+            # The best by retrieval; Ray keeps the last beside it, to resume from.
+            checkpoint_config=train.CheckpointConfig(
+                num_to_keep=1, checkpoint_score_attribute=OBJECTIVE
+            ),
+            callbacks=callbacks,
+        ),
+    ).fit()
+    best = result.get_best_checkpoint(OBJECTIVE, "max")
+    assert best is not None
+    return Path(best.path)
+
+
+def worker_resources(training: Mapping[str, Any], worker_cpus: float) -> dict[str, float]:
+    """What Ray sets aside for a worker."""
+    return {"GPU": 1, "CPU": 1} if training["gpu"] else {"CPU": worker_cpus}
+
+
+def check_shares(training: "TrainingSettings") -> None:
+    """Raise SettingsError unless the batch falls into equal parts."""
+    parts = training.workers * training.accumulate
+    if training.batch % parts:
+        raise SettingsError(
+            f"training.batch={training.batch} does not fall into equal parts for "
+            f"training.workers={training.workers} times training.accumulate="
+            f"{training.accumulate}: give a multiple of {parts}"
+        )
+
+
+def check_resources(training: Mapping[str, Any], worker_cpus: float) -> None:
+    """Raise ServiceError where the cluster can never start the workers: Ray would wait for ever."""
+    have = ray.cluster_resources()
+    for name, each in worker_resources(training, worker_cpus).items():
+        need = each * training["workers"]
+        if have.get(name, 0) < need:
+            raise ServiceError(
+                f"training.workers={training['workers']} need {need:g} {name}, and the cluster has "
+                f"{have.get(name, 0):g}: set training.workers or training.gpu, or add a node"
+            )
+
+
+def _worker(config: dict[str, Any]) -> None:
+    import torch
+    from ray.train.torch import get_device
+
+    from xmodal.training.prepare import TrainPlan
+    from xmodal.training.worker import train_worker
+
+    folder = Path(config.pop("folder"))
+    plan = TrainPlan(**config)
+    context = train.get_context()
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    torch.set_num_threads(max(1, (cores or 1) // context.get_local_world_size()))
+    checkpoint = train.get_checkpoint()
+
+    def keep(trainee: "Trainee", metrics: Metrics, is_best: bool) -> None:
+        _report(trainee, metrics)
+        if context.get_world_rank() == 0:
+            write_history(folder, trainee.progress.history)
+
+    where = None if checkpoint is None else checkpoint.path
+    train_worker(plan, get_device(), _wrap(plan), keep, where)
+
+
+def _wrap(plan: "TrainPlan") -> Any:
+    from ray.train.torch import prepare_model
+
+    options = {
+        "gradient_as_bucket_view": True,  # no second copy of the gradients
+        "broadcast_buffers": False,  # batch normalisation never updates
+        # The same graph each step: DDP plans its buckets once. Not with parts of a batch.
+        "static_graph": plan.training["accumulate"] == 1,
+    }
+    return lambda model: prepare_model(model, parallel_strategy_kwargs=options)
+
+
+def _report(trainee: "Trainee", metrics: Metrics) -> None:
+    """Every worker reports, which is a barrier; worker 0 alone adds the checkpoint."""
+    from xmodal.training.state import save_state
+
+    with tempfile.TemporaryDirectory() as folder:
+        checkpoint = None
+        if train.get_context().get_world_rank() == 0:
+            save_state(trainee, Path(folder))
+            checkpoint = train.Checkpoint.from_directory(folder)
+        train.report(metrics, checkpoint=checkpoint)

@@ -1,0 +1,106 @@
+"""Retrieval on held-out products after each epoch: what picks the checkpoint and stops a run.
+
+Shapes: Q queries, N gallery pictures, B rows of this worker, D embedding.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from xmodal.matcher.encoder import Encoder
+from xmodal.retrieval.metrics import means, per_query
+from xmodal.retrieval.topk import topk_products
+from xmodal.storage import read_json, write_json_atomic
+from xmodal.training.batches import Features, Rows
+from xmodal.training.captions import Ints
+from xmodal.training.gather import gather_rows, world_rank, world_size
+from xmodal.training.loop import Metrics
+
+# Pictures in the gallery: enough that R@10 is no gift, and a tenth of an epoch's time.
+GALLERY = 8_000
+DEPTH = 100
+ROWS = 256  # pictures or texts encoded at once
+
+
+@dataclass(frozen=True)
+class ValSet:
+    """Judged queries and a gallery, as row numbers of the feature stores."""
+
+    query_ids: list[str]
+    query_rows: list[int]  # of the text store
+    gallery_rows: list[int]  # of the image store
+    gallery_products: list[int]  # the product row of each gallery picture
+    product_ids: dict[str, str]  # product row -> product_id
+    qrels: dict[str, dict[str, int]]
+
+    def save(self, path: Path) -> None:
+        """Write as JSON."""
+        write_json_atomic(path, asdict(self))
+
+
+def load_valset(path: Path) -> ValSet:
+    """Read what `ValSet.save` wrote."""
+    value = read_json(path)
+    assert isinstance(value, dict)
+    return ValSet(**value)
+
+
+def choose_gallery(image_product: Ints, val_products: Ints, train_products: Ints, seed: int) -> Ints:
+    """Image store rows of all `val` products and of a sample of `train`, up to GALLERY in all."""
+    val_rows = np.flatnonzero(np.isin(image_product, val_products))
+    train_rows = np.flatnonzero(np.isin(image_product, train_products))
+    room = max(0, min(GALLERY - len(val_rows), len(train_rows)))
+    sample = np.random.default_rng(seed).choice(train_rows, size=room, replace=False)
+    return np.sort(np.concatenate([val_rows, sample]))
+
+
+def retrieval(
+    encoder: Encoder, valset: ValSet, images: Rows, texts: Rows, device: torch.device
+) -> Metrics:
+    """Text-to-image figures of the encoder as it stands; alike on all workers, who share the work."""
+    gallery_ND = _encode(encoder.image_head, images, valset.gallery_rows, device)
+    query_QD = _encode(encoder.text_head, texts, valset.query_rows, device)
+    metrics = [_judge(valset, query_QD, gallery_ND) if world_rank() == 0 else {}]
+    if world_size() > 1:
+        # One judge: were the workers to differ in a last bit, they would stop at other epochs.
+        dist.broadcast_object_list(metrics, src=0)
+    return metrics[0]
+
+
+def _judge(valset: ValSet, query_QD: Tensor, gallery_ND: Tensor) -> Metrics:
+    products = np.asarray(valset.gallery_products, dtype=np.int64)
+    depth = min(DEPTH, len(set(valset.gallery_products)))
+    scores, found = topk_products(query_QD.numpy(), gallery_ND.numpy(), products, depth)
+    run = {
+        query: {
+            valset.product_ids[str(row)]: float(score)
+            for row, score in zip(found[q], scores[q], strict=True)
+            if row >= 0
+        }
+        for q, query in enumerate(valset.query_ids)
+    }
+    return {name: float(value) for name, value in means(per_query(run, valset.qrels)).items()}
+
+
+@torch.no_grad()
+def _encode(
+    head: Callable[[Features], Tensor], store: Rows, rows: list[int], device: torch.device
+) -> Tensor:
+    """Vectors of `rows`, (N, D) on the CPU; each worker encodes its share and all get all."""
+    share = -(-len(rows) // world_size())
+    # The last worker's share is filled up: a collective wants the same size of everybody.
+    mine = np.resize(np.asarray(rows, dtype=np.int64), share * world_size())
+    mine = mine[world_rank() * share : (world_rank() + 1) * share]
+    vectors = [head(features).float() for features in _features(store, mine, device)]
+    return gather_rows(torch.cat(vectors))[: len(rows)].cpu()
+
+
+def _features(store: Rows, rows: Ints, device: torch.device) -> Iterator[Features]:
+    for start in range(0, len(rows), ROWS):
+        taken = store.take(rows[start : start + ROWS])
+        yield {name: torch.from_numpy(x).to(device) for name, x in taken.items()}

@@ -1,0 +1,103 @@
+"""One worker of a run: from a plan to a trainee that has been fitted. Plain torch.
+
+    plan -> stores, sampler, trainee -> (restore) -> fit -> keep, after each epoch
+"""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from xmodal.matcher.encoder import Encoder
+from xmodal.matcher.saved import load_encoder
+from xmodal.retrieval.embed import open_store
+from xmodal.settings import TrainingSettings
+from xmodal.training.batches import Sampler
+from xmodal.training.captions import load_table
+from xmodal.training.gather import world_rank, world_size
+from xmodal.training.loop import Metrics, Progress, Trainee, fit
+from xmodal.training.optimise import make_optimizer, make_schedule
+from xmodal.training.prepare import TrainPlan
+from xmodal.training.state import restore_state
+from xmodal.training.texts import TextStore
+from xmodal.training.validate import load_valset, retrieval
+
+Wrap = Callable[[nn.Module], nn.Module]
+Keep = Callable[[Trainee, Metrics, bool], None]
+
+
+def train_worker(
+    plan: TrainPlan,
+    device: torch.device,
+    wrap: Wrap,
+    keep: Keep,
+    checkpoint: str | os.PathLike[str] | None = None,
+) -> Trainee:
+    """Fit the plan's encoder, as one of `world_size()` workers.
+
+    Args:
+        wrap: puts DDP around the encoder, and both on `device`.
+        keep: called on every worker after each epoch, with its figures and whether it is the best.
+        checkpoint: a folder of `save_state` to go on from.
+    """
+    recipe = TrainingSettings(**plan.training)
+    images, texts = open_store(Path(plan.images)), TextStore(Path(plan.texts))
+    sampler = Sampler(
+        table=load_table(Path(plan.data)),
+        images=images,
+        texts=texts,
+        batch=recipe.batch,
+        word_dropout=recipe.word_dropout,
+        seed=plan.seed,
+        rank=world_rank(),
+        workers=world_size(),
+    )
+    trainee = make_trainee(plan, recipe, sampler.steps, device, wrap)
+    if checkpoint is not None:
+        restore_state(trainee, checkpoint)
+    valset = load_valset(Path(plan.data) / "val.json")
+    fit(
+        trainee,
+        sampler,
+        recipe,
+        validate=lambda: retrieval(trainee.encoder, valset, images, texts, device),
+        report=lambda metrics, is_best: keep(trainee, metrics, is_best),
+    )
+    return trainee
+
+
+def make_trainee(
+    plan: TrainPlan, recipe: TrainingSettings, steps: int, device: torch.device, wrap: Wrap
+) -> Trainee:
+    """The plan's encoder before its first step, with optimiser and schedule."""
+    encoder = load_encoder(Path(plan.encoder))
+    set_dropout(encoder, plan.dropout)
+    # Convolutions of the tuned blocks run 1.3 times faster on channels-last weights.
+    encoder = encoder.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    optimizer = make_optimizer(
+        encoder, recipe.learning_rate, recipe.weight_decay, pretrained_weights(encoder)
+    )
+    return Trainee(
+        encoder=encoder,
+        model=wrap(encoder),
+        optimizer=optimizer,
+        schedule=make_schedule(optimizer, recipe.epochs * steps, recipe.warmup_share),
+        progress=Progress(),
+        device=device,
+    )
+
+
+def set_dropout(encoder: nn.Module, share: float) -> None:
+    """Give every trained dropout of `encoder` this share: a tuning trial changes it alone."""
+    for part in encoder.modules():
+        if isinstance(part, nn.Dropout):
+            part.p = share
+
+
+def pretrained_weights(encoder: Encoder) -> list[nn.Parameter]:
+    """Trained parameters that were pretrained: those of the upper blocks and of the text tower."""
+    tuned = (getattr(encoder, name, None) for name in ("tuned", "text"))
+    parts = [part for part in tuned if isinstance(part, nn.Module)]
+    return [weight for part in parts for weight in part.parameters() if weight.requires_grad]
