@@ -7,6 +7,7 @@ Shapes: B pictures or texts, C H W image, D embedding, T = 16 patch tokens of 12
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from math import log
 from pathlib import Path
 
@@ -16,10 +17,9 @@ from torch import Tensor, nn
 from xmodal.errors import MatcherError
 from xmodal.matcher.inputs import Features, Inputs
 from xmodal.matcher.spec import EncoderSpec
+from xmodal.matcher.tokens import ImageViews, PatchTokens
 from xmodal.matcher.words import Vocabulary
 
-PATCH_TOKENS = 16
-PATCH_DIM = 128
 _FIRST_SCALE = log(1 / 0.07)  # CLIP, arXiv 2103.00020, section 2.5
 
 
@@ -27,6 +27,7 @@ class Encoder(nn.Module, ABC):
     """Two towers. Batch normalisation never updates, and the frozen parts never drop out."""
 
     inputs: Inputs
+    patch: PatchTokens
     log_scale: nn.Parameter
 
     def __init__(self, spec: EncoderSpec, inputs: Inputs) -> None:
@@ -52,10 +53,6 @@ class Encoder(nn.Module, ABC):
         """What lies below the lowest trained block, from uint8 pixels; fit for float16."""
 
     @abstractmethod
-    def image_head(self, features: Features) -> Tensor:
-        """Unit vectors (B, D), float32, of what `image_trunk` gave."""
-
-    @abstractmethod
     def text_trunk(self, tokens: Features) -> Features:
         """What lies below the trained part of the text tower, from `inputs.texts`."""
 
@@ -64,12 +61,21 @@ class Encoder(nn.Module, ABC):
         """Unit vectors (B, D), float32, of what `text_trunk` gave."""
 
     @abstractmethod
-    def image_head_and_tokens(self, features: Features) -> tuple[Tensor, Tensor]:
-        """`image_head` and `patch_tokens` of the same features, for the price of one."""
+    def image_views(self, features: Features) -> ImageViews:
+        """The unit vectors of `image_head`, and the features that patch tokens are made of."""
 
     @abstractmethod
     def save_parts(self, folder: Path) -> None:
         """Write what weights, spec and vocabulary do not hold (tokenizer, configs)."""
+
+    def image_head(self, features: Features) -> Tensor:
+        """Unit vectors (B, D), float32, of what `image_trunk` gave."""
+        return self.image_views(features).vector_BD
+
+    def image_head_and_tokens(self, features: Features) -> tuple[Tensor, Tensor]:
+        """`image_head` and `patch_tokens` of the same features, for the price of one."""
+        views = self.image_views(features)
+        return views.vector_BD, self.patch(views)
 
     def patch_tokens(self, features: Features) -> Tensor:
         """The reranker's view of the pictures, (B, 16, 128), float32."""
@@ -105,7 +111,7 @@ class Encoder(nn.Module, ABC):
             if weight.requires_grad
         }
 
-    def load_trained_state(self, state: dict[str, Tensor]) -> None:
+    def load_trained_state(self, state: Mapping[str, Tensor]) -> None:
         """Take back what `trained_state` gave. Raises MatcherError where the names differ."""
         mine = self.trained_state()
         if mine.keys() != state.keys():

@@ -1,13 +1,14 @@
 """A saved matcher: one folder, safetensors and JSON, no pickle, no network.
 
-    encoder/    weights.safetensors, spec.json, vocabulary.json, tokenizer and configs
-    reranker/   optional; a fingerprint of its own, so a new one needs no new index
-    matcher.json, README.md
+    encoder/      weights.safetensors, spec.json, vocabulary.json, tokenizer and configs
+    reranker/     optional; a fingerprint of its own, so that a new one needs no new index
+    matcher.json  facts, and every file's fingerprint
+    README.md     the model card
 """
 
-import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Optional
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
@@ -15,12 +16,76 @@ from safetensors.torch import load_file, save_file
 from xmodal import fingerprint
 from xmodal.errors import MatcherError
 from xmodal.matcher.encoder import Encoder
+from xmodal.matcher.facts import Facts, model_card
 from xmodal.matcher.families import restore_encoder
 from xmodal.matcher.spec import EncoderSpec
 from xmodal.matcher.words import Vocabulary
 from xmodal.storage import publish
 
+if TYPE_CHECKING:
+    from xmodal.matcher.reranker import Reranker
+
 WEIGHTS = "weights.safetensors"
+FACTS = "matcher.json"
+
+
+@dataclass(frozen=True)
+class Matcher:
+    """A matcher in memory, in inference mode."""
+
+    encoder: Encoder
+    reranker: Optional["Reranker"]
+    facts: Facts
+
+
+def save_matcher(
+    folder: Path, encoder: Encoder, reranker: Optional["Reranker"] = None, facts: Facts | None = None
+) -> Facts:
+    """Write a matcher to `folder`, whole or not at all, and return its facts, filled in."""
+    with publish(folder) as temporary:
+        save_encoder(encoder, temporary / "encoder")
+        if reranker is not None:
+            from xmodal.matcher.reranker import save_reranker
+
+            save_reranker(reranker, temporary / "reranker")
+        facts = replace(
+            facts or Facts(),
+            encoder=encoder_fingerprint(temporary / "encoder"),
+            reranker=fingerprint.of_folder(temporary / "reranker") if reranker else "",
+            files=_fingerprints(temporary),
+        )
+        (temporary / "README.md").write_text(model_card(encoder.spec, facts), encoding="utf-8")
+        facts.save(temporary / FACTS)
+    return facts
+
+
+def load_matcher(folder: Path) -> Matcher:
+    """The matcher that `save_matcher` wrote, in inference mode, on the CPU.
+
+    Raises:
+        MatcherError: a file is missing, or is not the one that was saved.
+    """
+    facts = read_facts(folder)
+    for name, saved in facts.files.items():
+        if not (folder / name).is_file():
+            raise MatcherError(f"{folder / name} is missing; copy the matcher folder again")
+        if fingerprint.of_file(folder / name) != saved:
+            raise MatcherError(
+                f"{folder / name} is cut short or changed; copy the matcher folder again"
+            )
+    encoder = load_encoder(folder / "encoder")
+    if not facts.reranker:
+        return Matcher(encoder, None, facts)
+    from xmodal.matcher.reranker import load_reranker
+
+    return Matcher(encoder, load_reranker(folder / "reranker"), facts)
+
+
+def read_facts(folder: Path) -> Facts:
+    """The facts of a saved matcher. Raises MatcherError where `folder` holds none."""
+    if not folder.is_dir():
+        raise MatcherError(f"{folder}: no such folder; give the folder of a saved matcher")
+    return Facts.load(folder / FACTS)
 
 
 def save_encoder(encoder: Encoder, folder: Path) -> None:
@@ -52,11 +117,17 @@ def load_encoder(folder: Path) -> Encoder:
     try:
         encoder.load_state_dict(state)
     except RuntimeError as error:
-        raise MatcherError(f"{path}: weights of another architecture ({error})") from error
+        first = str(error).splitlines()[1:2] or [str(error)]
+        raise MatcherError(f"{path}: weights of another architecture: {first[0].strip()}") from error
     encoder.eval()
     return encoder
 
 
 def encoder_fingerprint(folder: Path) -> str:
-    """Fingerprint of a saved encoder: what an index names."""
+    """Fingerprint of a saved encoder (the folder `encoder/`): what an index names."""
     return fingerprint.of_folder(folder)
+
+
+def _fingerprints(folder: Path) -> dict[str, str]:
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): fingerprint.of_file(path) for path in files}

@@ -8,6 +8,7 @@ from typing import cast
 
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, AutoTokenizer, PreTrainedTokenizerBase
+from transformers.utils import logging
 
 from xmodal.errors import MatcherError
 
@@ -42,6 +43,7 @@ def load_text(source: str) -> tuple[TextTower, PreTrainedTokenizerBase]:
         MatcherError: the folder or the hub has no such model, or it cannot be read.
     """
     is_local = Path(source).is_dir()
+    logging.disable_progress_bar()
     try:
         model = AutoModel.from_pretrained(source, local_files_only=is_local)
         tokenizer = AutoTokenizer.from_pretrained(source, local_files_only=is_local)

@@ -21,7 +21,7 @@ from xmodal.matcher.image_tower import TokenUpper, make_timm, split
 from xmodal.matcher.inputs import Features, Inputs
 from xmodal.matcher.spec import EncoderSpec
 from xmodal.matcher.text_tower import TextTower, restore_text, save_text
-from xmodal.matcher.tokens import PatchTokens
+from xmodal.matcher.tokens import ImageViews, PatchTokens
 from xmodal.matcher.words import Vocabulary
 
 
@@ -65,15 +65,16 @@ class Towers(Encoder):
             base_BF, _ = self.base(lower)
             return {"lower": lower, "base_BF": base_BF}
 
-    def image_head(self, features: Features) -> Tensor:
-        """Unit vectors (B, D), float32, of what `image_trunk` gave."""
-        return self._image(features)[0]
-
-    def image_head_and_tokens(self, features: Features) -> tuple[Tensor, Tensor]:
-        """Unit vectors (B, D) and patch tokens (B, 16, 128)."""
-        vector_BD, tuned_BF, last_BCHW = self._image(features)
-        base_BF = features["base_BF"].float()
-        return vector_BD, self.patch(last_BCHW, tuned_BF, base_BF)
+    def image_views(self, features: Features) -> ImageViews:
+        """Vectors and the features of both towers."""
+        lower, base_BF = features["lower"].float(), features["base_BF"].float()
+        if not self.spec.trained_blocks:
+            with torch.no_grad():
+                _, last_BCHW = self.base(lower)
+            return ImageViews(self.image_out(base_BF), base_BF, base_BF, last_BCHW)
+        tuned_BF, last_BCHW = self.tuned(lower)
+        vector_BD = self.image_out(torch.cat([tuned_BF, base_BF], dim=1))
+        return ImageViews(vector_BD, tuned_BF, base_BF, last_BCHW)
 
     def text_trunk(self, tokens: Features) -> Features:
         """`sentence_BS` (or the tokens as they are, where the text is trained) and `words_BW`."""
@@ -97,16 +98,6 @@ class Towers(Encoder):
         """The text model's config and the tokenizer."""
         assert self.inputs.tokenizer is not None
         save_text(self.text, self.inputs.tokenizer, folder)
-
-    def _image(self, features: Features) -> tuple[Tensor, Tensor, Tensor]:
-        """Vectors, tuned pooled features and the tuned tower's last map."""
-        lower, base_BF = features["lower"].float(), features["base_BF"].float()
-        if not self.spec.trained_blocks:
-            with torch.no_grad():
-                _, last_BCHW = self.base(lower)
-            return self.image_out(base_BF), base_BF, last_BCHW
-        tuned_BF, last_BCHW = self.tuned(lower)
-        return self.image_out(torch.cat([tuned_BF, base_BF], dim=1)), tuned_BF, last_BCHW
 
     def _measure(self) -> tuple[int, int]:
         """Pooled features F and channels of the last map."""
