@@ -1,0 +1,1 @@
+"""Retrieval: pictures and texts to vectors, exact search, metrics."""
