@@ -1,0 +1,88 @@
+"""The one door to Ray for jobs: a head that is there, else a cluster of this process's own.
+
+`RAY_ADDRESS` (a submitted job has it) names the head; without it a local cluster starts, sized so
+that Tune's trials, each with its own workers, cannot wait for each other's CPUs for ever.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psutil
+
+from xmodal.errors import ServiceError
+from xmodal.settings import Settings
+
+# Read by Ray when it starts, so they are set before it is imported. What is set already wins.
+FLAGS = {
+    "RAY_AUTH_MODE": "token",
+    "RAY_SERVE_ENABLE_HA_PROXY": "1",
+    "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
+    "RAY_SERVE_HAPROXY_NBTHREAD": "1",
+    # Each report of an epoch waits for the controller's next look: 2 s by default.
+    "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2",
+    "RAY_DATA_DISABLE_PROGRESS_BARS": "1",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "TOKENIZERS_PARALLELISM": "false",
+}
+STORE_BYTES = 1 << 30  # features travel by memory-mapped files, not by the object store
+
+
+def logical_cpus(settings: Settings, cores: int) -> int:
+    """CPUs that a local cluster claims: two trials of `workers` halves, their drivers, slack.
+
+    Logical ones do not limit threads, so more of them than cores is no harm; fewer is a hang.
+    """
+    return max(cores, settings.training.workers + 2, settings.index.actors + 1)
+
+
+def set_flags() -> None:
+    """Put the flags that Ray reads at its start into this process's environment."""
+    for name, value in FLAGS.items():
+        os.environ.setdefault(name, value)
+
+
+@contextmanager
+def ray_session(settings: Settings) -> Iterator[None]:
+    """Connect for the length of the block; a session that is already open is used as it is.
+
+    Raises:
+        ServiceError: `RAY_ADDRESS` names a head that does not answer or refuses the token.
+    """
+    set_flags()
+    import ray
+
+    if ray.is_initialized():
+        yield
+        return
+    address = os.environ.get("RAY_ADDRESS")
+    if address:
+        _join(address)
+    else:
+        free_bytes = psutil.virtual_memory().available
+        ray.init(
+            address="local",
+            num_cpus=logical_cpus(settings, os.cpu_count() or 1),
+            # Train's clean-up under Tune asks the dashboard; without it, trials hang
+            include_dashboard=True,
+            object_store_memory=int(min(STORE_BYTES, free_bytes / 5)),
+            log_to_driver=False,
+            logging_level="ERROR",
+        )
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def _join(address: str) -> None:
+    import ray
+
+    try:
+        ray.init(address=address, log_to_driver=False, logging_level="ERROR")
+    except (ConnectionError, ValueError, ray.exceptions.RayError) as problem:
+        reason = " ".join(str(problem).split())[:200]
+        raise ServiceError(
+            f"no Ray head answers at {address} ({reason}); start it, give this process its token"
+            " (RAY_AUTH_MODE=token), or unset RAY_ADDRESS to use this machine alone"
+        ) from problem
