@@ -18,14 +18,49 @@ def draw_handbag(canvas: Canvas, parts: Parts) -> None:
     else:
         canvas.stroke(ellipse((0, -0.22), 0.34, 0.5, 180, 360), 0.1, "trim")
     bodies: dict[str, Points] = {
-        "tote": smooth([(-0.62, -0.28), (-0.62, -0.28), (0.62, -0.28), (0.62, -0.28), (0.8, 0.78), (0.8, 0.78), (-0.8, 0.78), (-0.8, 0.78)]),
+        "tote": smooth(
+            [
+                (-0.62, -0.28),
+                (-0.62, -0.28),
+                (0.62, -0.28),
+                (0.62, -0.28),
+                (0.8, 0.78),
+                (0.8, 0.78),
+                (-0.8, 0.78),
+                (-0.8, 0.78),
+            ]
+        ),
         "satchel": box(-0.78, -0.22, 0.78, 0.66, 0.14),
         "half-moon": ellipse((0, -0.22), 0.86, 0.92, 0, 180),
-        "bucket": smooth([(-0.64, -0.3), (-0.64, -0.3), (0.64, -0.3), (0.64, -0.3), (0.46, 0.8), (0.4, 0.86), (-0.4, 0.86), (-0.46, 0.8)]),
+        "bucket": smooth(
+            [
+                (-0.64, -0.3),
+                (-0.64, -0.3),
+                (0.64, -0.3),
+                (0.64, -0.3),
+                (0.46, 0.8),
+                (0.4, 0.86),
+                (-0.4, 0.86),
+                (-0.46, 0.8),
+            ]
+        ),
     }
     canvas.part(bodies[parts["shape"]])
     if parts["closure"] == "flap":
-        canvas.part(smooth([(-0.66, -0.28), (-0.66, -0.28), (0.66, -0.28), (0.66, -0.28), (0.54, 0.14), (0, 0.28), (-0.54, 0.14)]), "flat")
+        canvas.part(
+            smooth(
+                [
+                    (-0.66, -0.28),
+                    (-0.66, -0.28),
+                    (0.66, -0.28),
+                    (0.66, -0.28),
+                    (0.54, 0.14),
+                    (0, 0.28),
+                    (-0.54, 0.14),
+                ]
+            ),
+            "flat",
+        )
         canvas.part(box(-0.08, 0.16, 0.08, 0.36, 0.03), "gold")
     elif parts["closure"] == "zipped":
         canvas.stroke([(-0.58, -0.16), (0.58, -0.16)], 0.05, "steel")
@@ -41,7 +76,9 @@ def draw_backpack(canvas: Canvas, parts: Parts) -> None:
     """A backpack: top, pocket."""
     canvas.stroke(ellipse((0, -0.78), 0.18, 0.17, 180, 360), 0.07, "trim")
     for side in (-1, 1):
-        canvas.stroke(ellipse((side * 0.56, 0.3), 0.2, 0.52, -90, 90 if side > 0 else -270), 0.09, "trim")
+        canvas.stroke(
+            ellipse((side * 0.56, 0.3), 0.2, 0.52, -90, 90 if side > 0 else -270), 0.09, "trim"
+        )
     body: Points = [(0, -0.86), (0.44, -0.8), (0.6, -0.4), (0.64, 0.6), (0.5, 0.84), (0, 0.88)]
     canvas.part(smooth([*body, *flip(body[1:-1])[::-1]]))
     if parts["top"] == "roll top":
@@ -49,7 +86,21 @@ def draw_backpack(canvas: Canvas, parts: Parts) -> None:
         canvas.part(box(-0.08, -0.94, 0.08, -0.3, 0.02), "trim")
         canvas.part(box(-0.1, -0.5, 0.1, -0.36, 0.03), "steel")
     elif parts["top"] == "flap top":
-        canvas.part(smooth([(-0.6, -0.5), (-0.4, -0.86), (0.4, -0.86), (0.6, -0.5), (0.58, -0.12), (0.58, -0.12), (-0.58, -0.12), (-0.58, -0.12)]), "flat")
+        canvas.part(
+            smooth(
+                [
+                    (-0.6, -0.5),
+                    (-0.4, -0.86),
+                    (0.4, -0.86),
+                    (0.6, -0.5),
+                    (0.58, -0.12),
+                    (0.58, -0.12),
+                    (-0.58, -0.12),
+                    (-0.58, -0.12),
+                ]
+            ),
+            "flat",
+        )
         for x in (-0.3, 0.3):
             canvas.part(box(x - 0.06, -0.3, x + 0.06, 0.06, 0.02), "trim")
             canvas.part(box(x - 0.08, -0.06, x + 0.08, 0.03, 0.02), "gold")
@@ -72,7 +123,14 @@ def draw_umbrella(canvas: Canvas, parts: Parts) -> None:
     if parts["state"] == "open":
         canvas.stroke([(0, -0.6), (0, 0.7)], 0.05, "steel")
         _grip(canvas, parts["handle"], 0.7)
-        scallop: Points = [(-0.92, 0.12), (-0.92, 0.12), (-0.62, 0.02), (-0.34, 0.13), (-0.34, 0.13), (0, 0.02)]
+        scallop: Points = [
+            (-0.92, 0.12),
+            (-0.92, 0.12),
+            (-0.62, 0.02),
+            (-0.34, 0.13),
+            (-0.34, 0.13),
+            (0, 0.02),
+        ]
         scallop += [(0.34, 0.13), (0.34, 0.13), (0.62, 0.02), (0.92, 0.12), (0.92, 0.12)]
         canvas.part(ellipse((0, 0.1), 0.92, 0.86, 180, 360) + smooth(scallop, closed=False)[::-1])
         for x in (-0.34, 0.34):
@@ -111,10 +169,27 @@ def draw_scarf(canvas: Canvas, parts: Parts) -> None:
                 if count == 3:
                     canvas.dot((x, y + 0.22), 0.07, ends)
         canvas.part(tail)
-    canvas.part(smooth([(-0.6, -0.5), (-0.2, -0.84), (0.3, -0.84), (0.62, -0.5), (0.36, -0.16), (-0.36, -0.16)]))
-    canvas.part(smooth([(-0.34, -0.56), (0, -0.7), (0.36, -0.56), (0.16, -0.44), (-0.16, -0.44)]), "deep")
+    canvas.part(
+        smooth(
+            [(-0.6, -0.5), (-0.2, -0.84), (0.3, -0.84), (0.62, -0.5), (0.36, -0.16), (-0.36, -0.16)]
+        )
+    )
+    canvas.part(
+        smooth([(-0.34, -0.56), (0, -0.7), (0.36, -0.56), (0.16, -0.44), (-0.16, -0.44)]), "deep"
+    )
     if parts["style"] == "looped":
-        canvas.part(smooth([(-0.62, -0.36), (-0.2, -0.3), (0.3, -0.3), (0.64, -0.36), (0.4, 0.12), (-0.4, 0.12)]))
+        canvas.part(
+            smooth(
+                [
+                    (-0.62, -0.36),
+                    (-0.2, -0.3),
+                    (0.3, -0.3),
+                    (0.64, -0.36),
+                    (0.4, 0.12),
+                    (-0.4, 0.12),
+                ]
+            )
+        )
     canvas.mark((-0.3, 0.36), 0.13)
 
 
@@ -127,7 +202,9 @@ def draw_hat(canvas: Canvas, parts: Parts) -> None:
         canvas.part(ellipse((-0.12, 0.3), 0.68, 0.86, 180, 360))
         canvas.dot((-0.12, -0.56), 0.06, "trim")
         for x in (-0.5, 0.25):
-            canvas.seam(smooth([(-0.12, -0.55), (x, -0.2), (x * 1.1, 0.3)], closed=False), 0.02, 130)
+            canvas.seam(
+                smooth([(-0.12, -0.55), (x, -0.2), (x * 1.1, 0.3)], closed=False), 0.02, 130
+            )
         canvas.part(box(-0.8, 0.2, 0.56, 0.34, 0.03), band)
         canvas.mark((0.14, -0.08), 0.16)
         return
@@ -141,13 +218,33 @@ def draw_hat(canvas: Canvas, parts: Parts) -> None:
     canvas.part(ellipse((0, 0.34), wide, 0.24 if style == "sun hat" else 0.34))
     crown: Points = [(0.0, -0.58), (0.38, -0.5), (0.48, 0.22), (0.3, 0.36), (0, 0.4)]
     canvas.part(smooth([*crown, *flip(crown[1:-1])[::-1]]))
-    canvas.part(smooth([(-0.47, 0.06), (-0.47, 0.06), (0, 0.16), (0.47, 0.06), (0.47, 0.06), (0.49, 0.24), (0.49, 0.24), (0, 0.36), (-0.49, 0.24), (-0.49, 0.24)]), band)
+    canvas.part(
+        smooth(
+            [
+                (-0.47, 0.06),
+                (-0.47, 0.06),
+                (0, 0.16),
+                (0.47, 0.06),
+                (0.47, 0.06),
+                (0.49, 0.24),
+                (0.49, 0.24),
+                (0, 0.36),
+                (-0.49, 0.24),
+                (-0.49, 0.24),
+            ]
+        ),
+        band,
+    )
     canvas.mark((0.2, -0.2), 0.14)
 
 
 def _grip(canvas: Canvas, handle: str, top: float) -> None:
     if handle == "hooked handle":
-        canvas.stroke([(0, top - 0.1), (0, top + 0.08), *ellipse((0.13, top + 0.08), 0.13, 0.14, 180, 0)], 0.08, "wood")
+        canvas.stroke(
+            [(0, top - 0.1), (0, top + 0.08), *ellipse((0.13, top + 0.08), 0.13, 0.14, 180, 0)],
+            0.08,
+            "wood",
+        )
     elif handle == "ball handle":
         canvas.dot((0, top + 0.1), 0.12, "black", 1.0)
     else:

@@ -52,7 +52,9 @@ class Canvas:
         ImageDraw.Draw(mask).polygon(self._placed(outline), fill=255)
         self._lay(mask, paint, depth)
 
-    def stroke(self, path: Sequence[Point], width: float, paint: str = "main", depth: float = 1.0) -> None:
+    def stroke(
+        self, path: Sequence[Point], width: float, paint: str = "main", depth: float = 1.0
+    ) -> None:
         """Draw an open path of `width` (unit frame) with round ends."""
         mask = self._sheet()
         draw = ImageDraw.Draw(mask)

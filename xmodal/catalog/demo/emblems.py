@@ -7,6 +7,7 @@ from math import cos, pi, sin
 
 from xmodal.catalog.demo.curves import Points, box, ellipse, smooth, star
 
+
 def emblem(brand: str) -> list[Points]:
     """The filled outlines of the brand's mark."""
     return _MARKS[brand]()

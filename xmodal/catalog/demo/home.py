@@ -14,8 +14,17 @@ def draw_mug(canvas: Canvas, parts: Parts) -> None:
         canvas.stroke([(0.5, -0.34), (0.88, -0.34), (0.88, 0.36), (0.5, 0.36)], 0.14, "trim")
     elif parts["handle"] == "round handle":
         canvas.stroke(ellipse((0.52, 0.02), 0.36, 0.38, -90, 90), 0.14, "trim")
-    foot, belly = {"straight": (0.56, 0.58), "tapered": (0.38, 0.5), "round": (0.34, 0.7)}[parts["shape"]]
-    right: Points = [(0.58, -0.66), (0.58, -0.66), (belly, 0.05), (foot, 0.68), (foot - 0.08, 0.74), (0, 0.76)]
+    foot, belly = {"straight-sided": (0.56, 0.58), "tapered": (0.38, 0.5), "rounded": (0.34, 0.7)}[
+        parts["shape"]
+    ]
+    right: Points = [
+        (0.58, -0.66),
+        (0.58, -0.66),
+        (belly, 0.05),
+        (foot, 0.68),
+        (foot - 0.08, 0.74),
+        (0, 0.76),
+    ]
     canvas.part(smooth([(0, -0.64), *right, *flip(right[:-1])[::-1]]), "main", 1.2)
     canvas.part(ellipse((0, -0.66), 0.58, 0.15), "trim", 0.7)
     canvas.part(ellipse((0, -0.65), 0.5, 0.11), "deep", 0.6)
@@ -64,8 +73,19 @@ def draw_chair(canvas: Canvas, parts: Parts) -> None:
         canvas.part(box(-0.5, -0.92, 0.5, 0.12, 0.12))
     if parts["arms"] == "with armrests":
         for side in (-1, 1):
-            canvas.stroke([(side * 0.48, -0.26), (side * 0.68, -0.22), (side * 0.66, 0.2)], 0.09, legs)
-    seat: Points = [(-0.5, 0.06), (-0.5, 0.06), (0.5, 0.06), (0.5, 0.06), (0.64, 0.34), (0.58, 0.42), (-0.58, 0.42), (-0.64, 0.34)]
+            canvas.stroke(
+                [(side * 0.48, -0.26), (side * 0.68, -0.22), (side * 0.66, 0.2)], 0.09, legs
+            )
+    seat: Points = [
+        (-0.5, 0.06),
+        (-0.5, 0.06),
+        (0.5, 0.06),
+        (0.5, 0.06),
+        (0.64, 0.34),
+        (0.58, 0.42),
+        (-0.58, 0.42),
+        (-0.64, 0.34),
+    ]
     canvas.part(smooth(seat), "main")
     canvas.seam([(-0.6, 0.33), (0.6, 0.33)], 0.025, 140)
     canvas.mark((0.0, -0.44) if back != "slatted back" else (0.0, 0.2), 0.14)
@@ -74,9 +94,31 @@ def draw_chair(canvas: Canvas, parts: Parts) -> None:
 def draw_cushion(canvas: Canvas, parts: Parts) -> None:
     """A cushion: shape, edge."""
     shapes: dict[str, Points] = {
-        "square": smooth([(-0.8, -0.8), (0, -0.7), (0.8, -0.8), (0.7, 0), (0.8, 0.8), (0, 0.7), (-0.8, 0.8), (-0.7, 0)]),
+        "square": smooth(
+            [
+                (-0.8, -0.8),
+                (0, -0.7),
+                (0.8, -0.8),
+                (0.7, 0),
+                (0.8, 0.8),
+                (0, 0.7),
+                (-0.8, 0.8),
+                (-0.7, 0),
+            ]
+        ),
         "round": ellipse((0, 0), 0.78, 0.78),
-        "oblong": smooth([(-0.92, -0.52), (0, -0.46), (0.92, -0.52), (0.86, 0), (0.92, 0.52), (0, 0.46), (-0.92, 0.52), (-0.86, 0)]),
+        "oblong": smooth(
+            [
+                (-0.92, -0.52),
+                (0, -0.46),
+                (0.92, -0.52),
+                (0.86, 0),
+                (0.92, 0.52),
+                (0, 0.46),
+                (-0.92, 0.52),
+                (-0.86, 0),
+            ]
+        ),
     }
     outline = shapes[parts["shape"]]
     if parts["edge"] == "tasselled":
@@ -105,7 +147,9 @@ def draw_watch(canvas: Canvas, parts: Parts) -> None:
     canvas.part(rim, metal, 1.2)
     dark = parts["dial"] == "black dial"
     canvas.part(face, "black" if dark else "white", 0.5)
-    for x, y in ellipse((0, 0), 0.36, 0.36, 0, 330)[:: 3 if len(ellipse((0, 0), 1, 1, 0, 330)) > 30 else 4]:
+    for x, y in ellipse((0, 0), 0.36, 0.36, 0, 330)[
+        :: 3 if len(ellipse((0, 0), 1, 1, 0, 330)) > 30 else 4
+    ]:
         canvas.dot((x, y), 0.028, "white" if dark else "black", 0.0)
     hand = "white" if dark else "black"
     canvas.stroke([(0, 0), (0.02, -0.3)], 0.035, hand, 0.0)
@@ -118,14 +162,28 @@ def draw_sunglasses(canvas: Canvas, parts: Parts) -> None:
     lenses: dict[str, Points] = {
         "round": ellipse((0.46, 0), 0.36, 0.36),
         "square": box(0.1, -0.3, 0.84, 0.32, 0.1),
-        "aviator": smooth([(0.12, -0.26), (0.5, -0.32), (0.86, -0.22), (0.78, 0.2), (0.5, 0.4), (0.2, 0.2)]),
-        "cat-eye": smooth([(0.1, -0.14), (0.5, -0.28), (0.98, -0.44), (0.98, -0.44), (0.84, 0.14), (0.46, 0.3), (0.14, 0.16)]),
+        "aviator": smooth(
+            [(0.12, -0.26), (0.5, -0.32), (0.86, -0.22), (0.78, 0.2), (0.5, 0.4), (0.2, 0.2)]
+        ),
+        "cat-eye": smooth(
+            [
+                (0.1, -0.14),
+                (0.5, -0.28),
+                (0.98, -0.44),
+                (0.98, -0.44),
+                (0.84, 0.14),
+                (0.46, 0.3),
+                (0.14, 0.16),
+            ]
+        ),
     }
     lens = lenses[parts["frame"]]
     for side in (-1, 1):
         canvas.stroke([(side * 0.82, -0.16), (side * 0.98, -0.3), (side * 0.9, -0.5)], 0.09, "main")
     canvas.stroke(smooth([(-0.16, -0.08), (0, -0.16), (0.16, -0.08)], closed=False), 0.09, "main")
-    tint = {"dark lenses": "glass", "mirrored lenses": "steel", "amber lenses": "gold"}[parts["lens"]]
+    tint = {"dark lenses": "glass", "mirrored lenses": "steel", "amber lenses": "gold"}[
+        parts["lens"]
+    ]
     for rim in (lens, flip(lens)):
         canvas.part(rim, tint, 0.8)
         canvas.stroke([*rim, rim[0], rim[1]], 0.12, "main", 0.8)

@@ -6,7 +6,18 @@ from dataclasses import dataclass
 from xmodal.catalog.demo import bags, home, shoes, wear
 from xmodal.catalog.demo.canvas import Canvas
 
-_ALL = ("plain", "striped", "pinstriped", "dotted", "checked", "floral", "zigzag", "starry", "leafy", "camouflage")
+_ALL = (
+    "plain",
+    "striped",
+    "pinstriped",
+    "dotted",
+    "checked",
+    "floral",
+    "zigzag",
+    "starry",
+    "leafy",
+    "camouflage",
+)
 _SOFT = ("cotton", "denim", "corduroy", "satin", "wool", "velvet")
 
 
@@ -37,21 +48,30 @@ KINDS: dict[str, Kind] = {
     "t-shirt": Kind(
         "clothing",
         wear.draw_t_shirt,
-        {"sleeve": ("short sleeve", "long sleeve", "sleeveless"), "neck": ("crew neck", "v-neck", "polo collar")},
+        {
+            "sleeve": ("short sleeve", "long sleeve", "sleeveless"),
+            "neck": ("crew neck", "v-neck", "polo collar"),
+        },
         ("cotton", "wool"),
         price=(9, 45),
     ),
     "shirt": Kind(
         "clothing",
         wear.draw_shirt,
-        {"sleeve": ("short sleeve", "long sleeve"), "collar": ("classic collar", "contrast collar", "band collar")},
+        {
+            "sleeve": ("short sleeve", "long sleeve"),
+            "collar": ("classic collar", "contrast collar", "band collar"),
+        },
         ("cotton", "denim", "corduroy", "satin"),
         price=(19, 95),
     ),
     "sweater": Kind(
         "clothing",
         wear.draw_sweater,
-        {"neck": ("crew neck", "v-neck", "turtleneck"), "fit": ("regular", "cropped", "oversized")},
+        {
+            "neck": ("crew neck", "v-neck", "turtleneck"),
+            "fit": ("regular fit", "cropped fit", "oversized"),
+        },
         ("wool", "cotton", "velvet"),
         price=(29, 140),
     ),
@@ -65,14 +85,17 @@ KINDS: dict[str, Kind] = {
     "trousers": Kind(
         "clothing",
         wear.draw_trousers,
-        {"fit": ("skinny", "straight", "wide"), "length": ("shorts", "cropped", "full length")},
+        {
+            "fit": ("skinny", "straight-leg", "wide-leg"),
+            "length": ("shorts", "cropped", "full length"),
+        },
         ("denim", "cotton", "corduroy", "leather"),
         price=(25, 120),
     ),
     "sneaker": Kind(
         "shoes",
         shoes.draw_sneaker,
-        {"top": ("low-top", "high-top"), "sole": ("flat", "chunky")},
+        {"top": ("low-top", "high-top"), "sole": ("flat sole", "chunky sole")},
         ("canvas", "leather"),
         price=(39, 160),
     ),
@@ -81,7 +104,7 @@ KINDS: dict[str, Kind] = {
         shoes.draw_boot,
         {
             "shaft": ("ankle", "mid-calf", "knee-high"),
-            "heel": ("flat", "block heel", "stiletto heel"),
+            "heel": ("flat heel", "block heel", "stiletto heel"),
             "closure": ("laced", "buckled", "zipped"),
         },
         ("leather", "canvas", "velvet"),
@@ -114,14 +137,20 @@ KINDS: dict[str, Kind] = {
     "backpack": Kind(
         "bags",
         bags.draw_backpack,
-        {"top": ("roll top", "flap top", "zip top"), "pocket": ("front pocket", "two pockets", "no pocket")},
+        {
+            "top": ("roll top", "flap top", "zip top"),
+            "pocket": ("front pocket", "two pockets", "no pocket"),
+        },
         ("canvas", "leather", "denim"),
         price=(35, 170),
     ),
     "umbrella": Kind(
         "accessories",
         bags.draw_umbrella,
-        {"state": ("open", "folded"), "handle": ("hooked handle", "ball handle", "straight handle")},
+        {
+            "state": ("open", "folded"),
+            "handle": ("hooked handle", "ball handle", "straight handle"),
+        },
         ("cotton", "satin"),
         price=(15, 60),
     ),
@@ -168,7 +197,10 @@ KINDS: dict[str, Kind] = {
     "mug": Kind(
         "home",
         home.draw_mug,
-        {"shape": ("straight", "tapered", "round"), "handle": ("round handle", "square handle", "no handle")},
+        {
+            "shape": ("straight-sided", "tapered", "rounded"),
+            "handle": ("round handle", "square handle", "no handle"),
+        },
         ("ceramic", "metal", "wooden"),
         price=(6, 29),
     ),
@@ -196,7 +228,10 @@ KINDS: dict[str, Kind] = {
     "cushion": Kind(
         "home",
         home.draw_cushion,
-        {"shape": ("square", "round", "oblong"), "edge": ("piped", "tasselled", "buttoned", "plain edge")},
+        {
+            "shape": ("square", "round", "oblong"),
+            "edge": ("piped", "tasselled", "buttoned", "plain edge"),
+        },
         _SOFT,
         price=(9, 60),
     ),

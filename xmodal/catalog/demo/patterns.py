@@ -65,13 +65,17 @@ def _flower(draw: Draw, x: float, y: float, petal: float, turn: float) -> None:
         draw.ellipse(_around(px, py, petal * 0.62), fill=255)
     draw.ellipse(_around(x, y, petal * 0.5), fill=70)
     lx, ly = star((x, y), petal * 2.4, petal, 1, turn + 30)[0]
-    draw.ellipse((lx - petal * 0.55, ly - petal * 0.3, lx + petal * 0.55, ly + petal * 0.3), fill=190)
+    draw.ellipse(
+        (lx - petal * 0.55, ly - petal * 0.3, lx + petal * 0.55, ly + petal * 0.3), fill=190
+    )
 
 
 def _zigzag(draw: Draw, wide: int, step: float, rng: Random) -> None:
     step *= 1.2
     for row in _steps(wide, step):
-        path = [(x, row + (step * 0.55 if n % 2 else 0)) for n, x in enumerate(_steps(wide, step * 0.6))]
+        path = [
+            (x, row + (step * 0.55 if n % 2 else 0)) for n, x in enumerate(_steps(wide, step * 0.6))
+        ]
         draw.line(path, fill=255, width=max(2, round(step * 0.3)))
 
 
@@ -79,7 +83,9 @@ def _starry(draw: Draw, wide: int, step: float, rng: Random) -> None:
     for row, y in enumerate(_steps(wide, step * 1.2)):
         for x in _steps(wide, step * 1.45):
             centre = (x + step * 0.72 * (row % 2), y)
-            draw.polygon(star(centre, step * 0.46, step * 0.19, 5, rng.uniform(-100, -80)), fill=255)
+            draw.polygon(
+                star(centre, step * 0.46, step * 0.19, 5, rng.uniform(-100, -80)), fill=255
+            )
 
 
 def _leafy(draw: Draw, wide: int, step: float, rng: Random) -> None:

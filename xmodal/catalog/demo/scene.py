@@ -105,7 +105,9 @@ def _tiles(wall: Colour, rng: Random) -> Image.Image:
 
 def _blend(first: Colour, last: Colour, ramp: Image.Image) -> Image.Image:
     size = (_DRAWN, _DRAWN)
-    return Image.composite(Image.new("RGB", size, last), Image.new("RGB", size, first), ramp.resize(size))
+    return Image.composite(
+        Image.new("RGB", size, last), Image.new("RGB", size, first), ramp.resize(size)
+    )
 
 
 def _cast_shadow(picture: Image.Image, shape: Image.Image, pose: Pose, rng: Random) -> None:
@@ -116,7 +118,9 @@ def _cast_shadow(picture: Image.Image, shape: Image.Image, pose: Pose, rng: Rand
     quarter = moved.resize((_DRAWN // 4, _DRAWN // 4), Image.Resampling.BOX)
     soft = quarter.filter(ImageFilter.GaussianBlur(_DRAWN * rng.uniform(0.005, 0.014)))
     strength = rng.uniform(0.22, 0.5)
-    shadow = soft.resize(shape.size, Image.Resampling.BILINEAR).point([round(v * strength) for v in range(256)])
+    shadow = soft.resize(shape.size, Image.Resampling.BILINEAR).point(
+        [round(v * strength) for v in range(256)]
+    )
     picture.paste((30, 26, 40), mask=shadow)
 
 
@@ -129,10 +133,12 @@ def _exposed(picture: Image.Image, rng: Random) -> bytes:
     picture = ImageChops.multiply(picture, Image.new("RGB", picture.size, tint))
     if rng.random() < 0.3:
         picture = picture.filter(ImageFilter.GaussianBlur(rng.uniform(0.3, 0.8)))
-    grain = np.random.default_rng(rng.getrandbits(48)).normal(0, rng.uniform(0.5, 5.0), (SIZE, SIZE, 1))
+    grain = np.random.default_rng(rng.getrandbits(48)).normal(
+        0, rng.uniform(0.5, 5.0), (SIZE, SIZE, 1)
+    )
     pixels = np.asarray(picture, dtype=np.float64) + grain
     out = BytesIO()
-    Image.fromarray(np.clip(pixels, 0, 255).round().astype(np.uint8)).save(out, "JPEG", quality=_QUALITY)
+    Image.fromarray(np.clip(pixels, 0, 255).round().astype(np.uint8)).save(
+        out, "JPEG", quality=_QUALITY
+    )
     return out.getvalue()
-
-

@@ -11,19 +11,41 @@ Parts = Mapping[str, str]
 def draw_sneaker(canvas: Canvas, parts: Parts) -> None:
     """A sneaker: top, sole."""
     top = -0.62 if parts["top"] == "high-top" else -0.28
-    sole = {"chunky": 0.26, "flat": 0.12}[parts["sole"]]
-    upper: Points = [(-0.86, 0.42), (-0.86, 0.42), (-0.82, 0.05), (-0.78, top), (-0.78, top), (-0.3, top + 0.04)]
-    upper += [(-0.3, top + 0.04), (-0.06, -0.1), (0.42, 0.08), (0.84, 0.22), (0.9, 0.42), (0.9, 0.42)]
+    sole = {"chunky sole": 0.26, "flat sole": 0.12}[parts["sole"]]
+    upper: Points = [
+        (-0.86, 0.42),
+        (-0.86, 0.42),
+        (-0.82, 0.05),
+        (-0.78, top),
+        (-0.78, top),
+        (-0.3, top + 0.04),
+    ]
+    upper += [
+        (-0.3, top + 0.04),
+        (-0.06, -0.1),
+        (0.42, 0.08),
+        (0.84, 0.22),
+        (0.9, 0.42),
+        (0.9, 0.42),
+    ]
     canvas.part(smooth(upper))
-    canvas.part(smooth([(0.42, 0.42), (0.42, 0.42), (0.5, 0.14), (0.84, 0.22), (0.9, 0.42), (0.9, 0.42)]), "trim")
-    canvas.part(smooth([(-0.86, 0.42), (-0.86, 0.42), (-0.84, 0.12), (-0.6, 0.16), (-0.5, 0.42), (-0.5, 0.42)]), "trim")
+    canvas.part(
+        smooth([(0.42, 0.42), (0.42, 0.42), (0.5, 0.14), (0.84, 0.22), (0.9, 0.42), (0.9, 0.42)]),
+        "trim",
+    )
+    canvas.part(
+        smooth(
+            [(-0.86, 0.42), (-0.86, 0.42), (-0.84, 0.12), (-0.6, 0.16), (-0.5, 0.42), (-0.5, 0.42)]
+        ),
+        "trim",
+    )
     canvas.part([(-0.8, top), (-0.3, top + 0.04), (-0.36, top + 0.12), (-0.79, top + 0.09)], "deep")
     for step in range(3 if top > -0.5 else 5):
         x, y = 0.28 - 0.13 * step, 0.02 - (0.09 if top > -0.5 else 0.12) * step
         canvas.stroke([(x - 0.1, y + 0.12), (x + 0.03, y - 0.02)], 0.06, "white", 0.6)
     canvas.part(box(-0.92, 0.38, 0.96, 0.4 + sole, 0.08), "sole")
     canvas.seam([(-0.9, 0.4 + sole * 0.55), (0.94, 0.4 + sole * 0.55)], 0.03, 120)
-    if parts["sole"] == "chunky":
+    if parts["sole"] == "chunky sole":
         for x in range(-8, 10, 2):
             canvas.seam([(x / 10, 0.5 + sole * 0.2), (x / 10, 0.4 + sole)], 0.03, 150)
     canvas.mark((-0.2, 0.2), 0.14)
@@ -32,14 +54,37 @@ def draw_sneaker(canvas: Canvas, parts: Parts) -> None:
 def draw_boot(canvas: Canvas, parts: Parts) -> None:
     """A boot: shaft, heel, closure."""
     top = {"ankle": -0.25, "mid-calf": -0.6, "knee-high": -0.98}[parts["shaft"]]
-    lift = {"flat": 0.0, "block heel": 0.16, "stiletto heel": 0.24}[parts["heel"]]
+    lift = {"flat heel": 0.0, "block heel": 0.16, "stiletto heel": 0.24}[parts["heel"]]
     back = 0.62 - lift
-    upper: Points = [(-0.62, back), (-0.62, back), (-0.58, 0.2), (-0.6, top), (-0.6, top), (0.0, top), (0.0, top)]
-    upper += [(-0.06, 0.0), (0.12, 0.2), (0.55, 0.36), (0.72, 0.6), (0.72, 0.62), (0.1, 0.62), (-0.2, back)]
+    upper: Points = [
+        (-0.62, back),
+        (-0.62, back),
+        (-0.58, 0.2),
+        (-0.6, top),
+        (-0.6, top),
+        (0.0, top),
+        (0.0, top),
+    ]
+    upper += [
+        (-0.06, 0.0),
+        (0.12, 0.2),
+        (0.55, 0.36),
+        (0.72, 0.6),
+        (0.72, 0.62),
+        (0.1, 0.62),
+        (-0.2, back),
+    ]
     _heel(canvas, parts["heel"], -0.62, back)
     canvas.part(smooth(upper))
     canvas.part(box(-0.62, top - 0.02, 0.02, top + 0.1, 0.03), "trim")
-    sole: Points = [(-0.64, back - 0.02), (-0.2, back - 0.02), (0.12, 0.6), (0.76, 0.6), (0.74, 0.7), (0.08, 0.7)]
+    sole: Points = [
+        (-0.64, back - 0.02),
+        (-0.2, back - 0.02),
+        (0.12, 0.6),
+        (0.76, 0.6),
+        (0.74, 0.7),
+        (0.08, 0.7),
+    ]
     canvas.part([*sole, (-0.24, back + 0.07), (-0.64, back + 0.07)], "rubber")
     if parts["closure"] == "laced":
         for step in range(4):
@@ -60,16 +105,39 @@ def draw_heels(canvas: Canvas, parts: Parts) -> None:
     lift = {"kitten heel": 0.34, "block heel": 0.52, "stiletto heel": 0.72}[parts["heel"]]
     back = 0.62 - lift
     _heel(canvas, parts["heel"], -0.74, back)
-    side: Points = [(-0.76, back), (-0.76, back), (-0.8, back - 0.42), (-0.8, back - 0.42), (-0.5, back - 0.12)]
+    side: Points = [
+        (-0.76, back),
+        (-0.76, back),
+        (-0.8, back - 0.42),
+        (-0.8, back - 0.42),
+        (-0.5, back - 0.12),
+    ]
     front = 0.34 if parts["toe"] == "open toe" else 0.2
-    side += [(-0.1, back + 0.12), (front, 0.32), (0.5, 0.34), (0.84, 0.56), (0.86, 0.62), (0.2, 0.62), (-0.3, back + 0.26)]
+    side += [
+        (-0.1, back + 0.12),
+        (front, 0.32),
+        (0.5, 0.34),
+        (0.84, 0.56),
+        (0.86, 0.62),
+        (0.2, 0.62),
+        (-0.3, back + 0.26),
+    ]
     canvas.part(smooth(side))
     if parts["toe"] == "open toe":
         canvas.part(smooth([(0.62, 0.44), (0.92, 0.5), (0.9, 0.64), (0.64, 0.6)]), "rubber", 0.5)
         canvas.stroke([(0.56, 0.38), (0.66, 0.6)], 0.09, "trim")
-    canvas.stroke(smooth([(-0.72, back + 0.05), (-0.3, back + 0.3), (0.2, 0.66), (0.84, 0.66)], closed=False), 0.06, "rubber", 0.5)
+    canvas.stroke(
+        smooth([(-0.72, back + 0.05), (-0.3, back + 0.3), (0.2, 0.66), (0.84, 0.66)], closed=False),
+        0.06,
+        "rubber",
+        0.5,
+    )
     if parts["strap"] == "ankle strap":
-        canvas.stroke(smooth([(-0.8, back - 0.36), (-0.5, back - 0.46), (-0.22, back - 0.34)], closed=False), 0.08, "trim")
+        canvas.stroke(
+            smooth([(-0.8, back - 0.36), (-0.5, back - 0.46), (-0.22, back - 0.34)], closed=False),
+            0.08,
+            "trim",
+        )
         canvas.stroke([(-0.22, back - 0.34), (-0.3, back + 0.06)], 0.06, "trim")
         canvas.dot((-0.5, back - 0.44), 0.05, "gold")
     elif parts["strap"] == "bow":
@@ -81,7 +149,7 @@ def draw_heels(canvas: Canvas, parts: Parts) -> None:
 
 def _heel(canvas: Canvas, heel: str, x: float, top: float) -> None:
     floor = 0.7
-    if heel == "flat":
+    if heel == "flat heel":
         canvas.part(box(x - 0.01, top - 0.02, x + 0.4, floor), "rubber")
         return
     thick = {"kitten heel": 0.16, "block heel": 0.3, "stiletto heel": 0.11}[heel]

@@ -57,7 +57,9 @@ def _straw(x: Grid, y: Grid) -> Grid:
 
 
 def _wood(x: Grid, y: Grid) -> Grid:
-    return 0.4 * np.sin(2 * np.pi * (9 * x + 1.1 * np.sin(3.3 * y + 1) + 0.4 * _cloud(x.shape[0], 5)))
+    return 0.4 * np.sin(
+        2 * np.pi * (9 * x + 1.1 * np.sin(3.3 * y + 1) + 0.4 * _cloud(x.shape[0], 5))
+    )
 
 
 def _metal(x: Grid, y: Grid) -> Grid:

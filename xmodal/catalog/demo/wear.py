@@ -39,7 +39,7 @@ def draw_shirt(canvas: Canvas, parts: Parts) -> None:
 def draw_sweater(canvas: Canvas, parts: Parts) -> None:
     """A sweater: neck, fit; always long sleeves."""
     _sleeves(canvas, "long sleeve", cuff="trim")
-    hem = 0.72 if parts["fit"] == "cropped" else 0.92
+    hem = 0.72 if parts["fit"] == "cropped fit" else 0.92
     width = 0.68 if parts["fit"] == "oversized" else 0.58
     canvas.part(_torso(width, hem))
     canvas.part(box(-width, hem - 0.12, width, hem + 0.03, 0.04), "trim")
@@ -61,9 +61,15 @@ def draw_dress(canvas: Canvas, parts: Parts) -> None:
     outline = both_sides([*top, *skirt, (0.0, hem + 0.06)])
     canvas.part(smooth(_sharp_top(outline, top)))
     for x in (-0.5, -0.16, 0.2, 0.52):
-        canvas.seam(smooth([(x * 0.4, -0.1), (x * 0.62, 0.1), (x * flare * 1.3, hem)], closed=False))
+        canvas.seam(
+            smooth([(x * 0.4, -0.1), (x * 0.62, 0.1), (x * flare * 1.3, hem)], closed=False)
+        )
     if parts["sleeve"] != "strapless":
-        canvas.part(smooth([(-0.17, -0.94), (-0.17, -0.94), (0, -0.62), (0.17, -0.94), (0.17, -0.94)]), "deep", 0.5)
+        canvas.part(
+            smooth([(-0.17, -0.94), (-0.17, -0.94), (0, -0.62), (0.17, -0.94), (0.17, -0.94)]),
+            "deep",
+            0.5,
+        )
     _waist(canvas, parts["waist"])
     canvas.mark((0.14, -0.42), 0.11)
 
@@ -87,7 +93,9 @@ def draw_skirt(canvas: Canvas, parts: Parts) -> None:
 def draw_trousers(canvas: Canvas, parts: Parts) -> None:
     """Trousers: fit, length."""
     hem = {"shorts": -0.05, "cropped": 0.55, "full length": 0.92}[parts["length"]]
-    knee, ankle = {"skinny": (0.32, 0.22), "straight": (0.34, 0.34), "wide": (0.44, 0.6)}[parts["fit"]]
+    knee, ankle = {"skinny": (0.32, 0.22), "straight-leg": (0.34, 0.34), "wide-leg": (0.44, 0.6)}[
+        parts["fit"]
+    ]
     leg: Points = [(0, -0.85), (0.36, -0.85), (0.42, -0.4), (0.12 + knee, 0.1)]
     foot = 0.1 + knee + (ankle - knee) * max(0.0, (hem + 0.1) / 1.0)
     leg += [(foot, hem), (foot, hem), (0.1, hem), (0.1, hem), (0.06, 0.0), (0, -0.28), (0, -0.28)]
@@ -104,7 +112,14 @@ def draw_trousers(canvas: Canvas, parts: Parts) -> None:
 
 
 def _torso(width: float, hem: float) -> Points:
-    right: Points = [(0.22, -0.8), (0.22, -0.8), (0.6, -0.68), (0.52, -0.25), (width, hem), (width, hem)]
+    right: Points = [
+        (0.22, -0.8),
+        (0.22, -0.8),
+        (0.6, -0.68),
+        (0.52, -0.25),
+        (width, hem),
+        (width, hem),
+    ]
     return smooth([(0, -0.76), *right, (0, hem + 0.03), *flip(right)[::-1]])
 
 
@@ -115,10 +130,20 @@ def _sleeves(canvas: Canvas, sleeve: str, cuff: str, shrink: float = 1.0) -> Non
     end = {"short sleeve": 0.42, "long sleeve": 1.28}[sleeve]
     x, y = 0.56 * shrink, -0.72 - 0.12 * (1 - shrink) / 0.22
     out = (0.42 * min(end, 0.62), 0.98 * end)
-    half: Points = [(x - 0.2, y - 0.02), (x, y), (x + out[0], y + out[1]), (x + out[0] - 0.27, y + out[1] + 0.1)]
+    half: Points = [
+        (x - 0.2, y - 0.02),
+        (x, y),
+        (x + out[0], y + out[1]),
+        (x + out[0] - 0.27, y + out[1] + 0.1),
+    ]
     half += [(x - 0.14, y + 0.55)]
     band = 0.1
-    wrist: Points = [half[2], half[3], (half[3][0] - 0.02, half[3][1] - band), (half[2][0] - 0.03, half[2][1] - band)]
+    wrist: Points = [
+        half[2],
+        half[3],
+        (half[3][0] - 0.02, half[3][1] - band),
+        (half[2][0] - 0.03, half[2][1] - band),
+    ]
     for side in (lambda points: points, flip):
         canvas.part(side(half))
         canvas.part(side(wrist), cuff, 0.7)
