@@ -52,4 +52,5 @@ def test_too_few_rows_are_filled_up():
 
 def test_an_empty_gallery_finds_nothing():
     scores, rows = topk(np.ones((2, 2), np.float32), np.ones((0, 2), np.float32), 2)
-    assert (rows == -1).all() and np.isinf(scores).all()
+    assert (rows == -1).all()
+    assert np.isinf(scores).all()

@@ -1,0 +1,126 @@
+"""A whole catalogue to a feature store by Ray Data: an actor pool, a shard at a time.
+
+    from_items(shards) -> map_batches(_Embedder, 2 actors) -> shard files -> FeatureStore
+
+Only shard numbers travel through Ray: an actor reads its rows and writes its file itself, so
+memory stays flat and what is written survives a crash. On several machines, catalogue, matcher
+and `out_folder` lie on storage that all of them see.
+"""
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import ray
+from numpy.typing import NDArray
+from ray.data import ActorPoolStrategy
+
+from xmodal.catalog.store import open_catalog
+from xmodal.matcher.encoder import Encoder
+from xmodal.matcher.saved import encoder_fingerprint, load_encoder, save_encoder
+from xmodal.retrieval.embed import embed_shard
+from xmodal.retrieval.store import (
+    FeatureStore,
+    Plan,
+    Shard,
+    What,
+    begin_store,
+    finish_store,
+    is_whole,
+    open_store,
+)
+
+# Ready memory is kept: the default allocator gives it back and takes it anew for each layer,
+# which halves the throughput of a convolutional tower.
+ACTOR_ENV = {
+    "OMP_NUM_THREADS": "1",
+    "MALLOC_MMAP_THRESHOLD_": "4294967296",
+    "MALLOC_TRIM_THRESHOLD_": "4294967296",
+    "MALLOC_ARENA_MAX": "2",
+    "TOKENIZERS_PARALLELISM": "false",
+}
+TRUNK = "named by the folder"
+
+
+def embed_catalog(
+    catalog_path: Path,
+    encoder: Path | Encoder,
+    out_folder: Path,
+    what: What,
+    *,
+    actors: int = 2,
+    key: str | None = None,
+    progress: Callable[[int], None] = lambda _: None,
+) -> FeatureStore:
+    """Embed every picture; a finished store of the same plan is opened, a part of one completed.
+
+    Args:
+        catalog_path: folder of an ingested catalogue.
+        encoder: a saved encoder's folder, or an encoder, which is then saved for the actors.
+        key: fingerprint of what the features depend on, if not the encoder's own. Trunk features
+            depend on a part of it only: their folder is named after that part.
+        actors: processes, one CPU and one thread each (with a GPU in the cluster: a GPU each).
+        progress: told the products of each shard as it is done.
+
+    Raises:
+        StorageError: the disk is full.
+    """
+    catalog = open_catalog(catalog_path)
+    out_folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".encoder-", dir=out_folder) as temporary:
+        folder = encoder if isinstance(encoder, Path) else Path(temporary) / "encoder"
+        if isinstance(encoder, Encoder):
+            save_encoder(encoder, folder)
+        made_by = key or (TRUNK if what == "trunk" else encoder_fingerprint(folder))
+        plan = Plan(what, made_by, catalog.manifest.fingerprint, catalog.n_products)
+        if is_whole(out_folder, plan):
+            return open_store(out_folder)
+        shards = begin_store(out_folder, plan)
+        progress(plan.n_products - sum(shard.stop - shard.start for shard in shards))
+        job = {"catalog": str(catalog_path), "encoder": str(folder), "out": str(out_folder)}
+        _run(shards, job | {"what": what}, actors, progress)
+    return finish_store(out_folder, plan)
+
+
+def _run(
+    shards: list[Shard], job: dict[str, str], actors: int, progress: Callable[[int], None]
+) -> None:
+    if not shards:
+        return
+    items = [{"number": s.number, "start": s.start, "stop": s.stop} for s in shards]
+    # One block a shard: blocks are what Ray Data spreads over the actors.
+    data = ray.data.from_items(items, override_num_blocks=len(items))
+    done = data.map_batches(
+        _Embedder,
+        fn_constructor_kwargs={"job": job},
+        batch_size=1,
+        compute=ActorPoolStrategy(size=min(actors, len(shards))),
+        num_cpus=1,
+        num_gpus=1 if ray.cluster_resources().get("GPU") else 0,
+        runtime_env={"env_vars": ACTOR_ENV},
+    )
+    for row in done.iter_rows():
+        progress(int(row["products"]))
+
+
+class _Embedder:
+    """An actor: opens the encoder once, then writes one shard a call."""
+
+    def __init__(self, job: dict[str, Any]) -> None:
+        import torch
+
+        torch.set_num_threads(1)
+        self._encoder = load_encoder(Path(job["encoder"]))
+        if torch.cuda.is_available():
+            self._encoder.to("cuda")
+        self._catalog = open_catalog(Path(job["catalog"]))
+        self._folder, self._what = Path(job["out"]), job["what"]
+
+    def __call__(self, batch: dict[str, NDArray[np.int64]]) -> dict[str, NDArray[np.int64]]:
+        places = zip(batch["number"], batch["start"], batch["stop"], strict=True)
+        for number, start, stop in places:
+            shard = Shard(int(number), int(start), int(stop))
+            embed_shard(self._encoder, self._catalog, shard, self._folder, self._what)
+        return {"products": batch["stop"] - batch["start"]}
