@@ -10,6 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from math import log
 from pathlib import Path
+from typing import Self
 
 import torch
 from torch import Tensor, nn
@@ -93,7 +94,7 @@ class Encoder(nn.Module, ABC):
         """The trained part: trunk features of B pairs to (B, D), (B, D) and the log scale."""
         return self.text_head(text), self.image_head(image), self.log_scale
 
-    def train(self, mode: bool = True) -> "Encoder":
+    def train(self, mode: bool = True) -> Self:
         """As torch's, but frozen parts and batch normalisation stay in inference mode."""
         super().train(mode)
         for part in self.modules():

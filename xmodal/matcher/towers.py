@@ -9,6 +9,7 @@ Shapes: B pictures or texts, C H W image, F image features, S sentence features,
 """
 
 from copy import deepcopy
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -38,25 +39,41 @@ class Towers(Encoder):
     ) -> None:
         super().__init__(spec, Inputs(spec, tokenizer, vocabulary))
         self.lower, self.base, _ = split(image_model, spec.trained_blocks)
-        self.tuned = deepcopy(self.base) if spec.trained_blocks else nn.Identity()
+        self.tuned = deepcopy(self.base) if self.is_tuned else nn.Identity()
         self.text = text
         for frozen in (self.lower, self.base, *(() if spec.train_text else (self.text,))):
             frozen.requires_grad_(False)
         if isinstance(self.tuned, TokenUpper):
             for weight in self.tuned.unused():
                 weight.requires_grad_(False)
-        features, channels = self._measure()
-        self.patch = PatchTokens(channels, features)
+        self.features, channels = self._measure()
+        self.patch = PatchTokens(channels, self.features)
         self.image_out: nn.Module
         self.text_out: nn.Module
         if spec.head == "linear":
-            self.image_out = LinearHead(features, spec.dim)
+            self.image_out = LinearHead(self.features, spec.dim)
             self.text_out = LinearHead(text.width, spec.dim)
         else:
-            copies = 2 if spec.trained_blocks else 1
-            self.image_out = ImageHead(copies * features, spec.dim, spec.dropout)
+            copies = 2 if self.is_tuned else 1
+            self.image_out = ImageHead(copies * self.features, spec.dim, spec.dropout)
             self.text_out = TextHead(text.width, len(vocabulary), spec.dim, spec.dropout)
         self.eval()
+
+    @property
+    def is_tuned(self) -> bool:
+        """Whether a tuned copy of the upper blocks stands beside the base tower's."""
+        return self.spec.trained_blocks > 0 and self.spec.head == "tuned"
+
+    def with_linear_heads(self, dim: int) -> "Towers":
+        """A copy on the same trunks, cut at the same block, whose heads are linear and unset."""
+        copy = deepcopy(self)
+        copy.spec = replace(self.spec, head="linear", dim=dim, train_text=False, dropout=0.0)
+        copy.inputs = Inputs(copy.spec, self.inputs.tokenizer, self.inputs.vocabulary)
+        copy.tuned = nn.Identity()
+        copy.text.requires_grad_(False)
+        copy.image_out = LinearHead(self.features, dim)
+        copy.text_out = LinearHead(self.text.width, dim)
+        return copy.eval()
 
     def image_trunk(self, pixels_BCHW: Tensor) -> Features:
         """`lower`, the activations at the cut, and `base_BF`, the untuned pooled features."""
@@ -68,7 +85,7 @@ class Towers(Encoder):
     def image_views(self, features: Features) -> ImageViews:
         """Vectors and the features of both towers."""
         lower, base_BF = features["lower"].float(), features["base_BF"].float()
-        if not self.spec.trained_blocks:
+        if not self.is_tuned:
             with torch.no_grad():
                 _, last_BCHW = self.base(lower)
             return ImageViews(self.image_out(base_BF), base_BF, base_BF, last_BCHW)
