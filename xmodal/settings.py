@@ -143,8 +143,8 @@ class SpaceItem(Branch):
 class TuningSettings(Branch):
     """The search for better settings of the training."""
 
-    trials: int = Field(default=6, ge=1)
-    """Training runs in all; ASHA ends most of them early."""
+    trials: int = Field(default=6, ge=0)
+    """Training runs in all, most of which ASHA ends early; 0: the pipeline does not tune."""
     space: tuple[SpaceItem, ...] = (
         SpaceItem(setting="training.learning_rate", low=3e-4, high=3e-3, log=True),
         SpaceItem(setting="training.label_smoothing", low=0.0, high=0.2),
