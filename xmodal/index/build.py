@@ -6,9 +6,9 @@ The same inputs give the same id, and a version that is there is opened, not bui
 Shapes: N vector rows, P products, D embedding size.
 """
 
-import datetime
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import faiss
@@ -20,7 +20,17 @@ from xmodal.catalog.store import Catalog
 from xmodal.errors import IndexDamaged
 from xmodal.fingerprint import code_version, of_file, of_json
 from xmodal.index.facets import write_facets
-from xmodal.index.layout import FACTS, FILES, FORMAT, PROBES, ROWS, SCALES, TOKENS, VECTORS, IndexFacts
+from xmodal.index.layout import (
+    FACTS,
+    FILES,
+    FORMAT,
+    PROBES,
+    ROWS,
+    SCALES,
+    TOKENS,
+    VECTORS,
+    IndexFacts,
+)
 from xmodal.index.offset import NO_OFFSET, measure_offset
 from xmodal.index.products import write_products
 from xmodal.index.proof import measure_recall, prove_encoder
@@ -37,7 +47,7 @@ LEAST_SELF_FOUND = 0.99
 
 @dataclass(frozen=True)
 class Rows:
-    """The vector rows of a version: every picture in catalogue order, then texts of products without one."""
+    """The vector rows: every picture in catalogue order, then titles of products without one."""
 
     store: FeatureStore
     text_ND: NDArray[np.float32]
@@ -45,6 +55,7 @@ class Rows:
 
     @property
     def product_row_N(self) -> NDArray[np.int64]:
+        """The product of each row."""
         return np.concatenate([np.asarray(self.store.product_row, np.int64), self.text_product_N])
 
     def blocks(self) -> Iterator[dict[str, NDArray[np.generic]]]:
@@ -77,17 +88,19 @@ def build_index(
         index = Index(beside, facts)
         facts = replace(facts, self_found=self_found(index), recall=measure_recall(index))
         if facts.self_found < LEAST_SELF_FOUND:
-            raise IndexDamaged(f"only {facts.self_found:.0%} of the sample's products find themselves")
+            raise IndexDamaged(
+                f"only {facts.self_found:.0%} of the sample's products find themselves"
+            )
         prove_encoder(index, encoder, catalog)
         write_json_atomic(beside / FACTS, facts.as_json())
     return open_index(folder, encoder_fingerprint)
 
 
-def _rows(
-    store: FeatureStore, catalog: Catalog, encoder: Encoder, titles: pa.ChunkedArray
-) -> Rows:
+def _rows(store: FeatureStore, catalog: Catalog, encoder: Encoder, titles: pa.ChunkedArray) -> Rows:
     if store.rows != catalog.n_images:
-        raise IndexDamaged(f"{store.rows} pictures embedded, the catalogue has {catalog.n_images}; embed again")
+        raise IndexDamaged(
+            f"{store.rows} pictures embedded, the catalogue has {catalog.n_images}; embed again"
+        )
     pictured = np.zeros(catalog.n_products, dtype=bool)
     pictured[np.asarray(store.product_row)] = True
     bare = np.flatnonzero(~pictured)
@@ -97,7 +110,12 @@ def _rows(
 
 
 def _write(
-    beside: Path, name: str, rows: Rows, catalog: Catalog, encoder: Encoder, encoder_fingerprint: str
+    beside: Path,
+    name: str,
+    rows: Rows,
+    catalog: Catalog,
+    encoder: Encoder,
+    encoder_fingerprint: str,
 ) -> IndexFacts:
     """Write all files but the facts; returns the facts, recall and self-find still open."""
     attributes = write_products(beside, catalog.products())
@@ -121,7 +139,7 @@ def _write(
         recall={},
         self_found=0.0,
         files={file: of_file(beside / file) for file in FILES},
-        created_at=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        created_at=datetime.now(UTC).isoformat(timespec="seconds"),
     )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +21,10 @@ Filter = tuple[tuple[str, tuple[str, ...]], ...]
 
 def as_filter(wanted: Mapping[str, str | Sequence[str]] | None) -> Filter:
     """The hashable form of `{"category": "Shoes", "colour": ["Red", "Pink"]}`."""
-    pairs = ((key, (value,) if isinstance(value, str) else tuple(value)) for key, value in (wanted or {}).items())
+    pairs = (
+        (key, (value,) if isinstance(value, str) else tuple(value))
+        for key, value in (wanted or {}).items()
+    )
     return tuple(sorted(pairs))
 
 
@@ -34,12 +38,16 @@ class Facets:
     @classmethod
     def open(cls, folder: Path) -> "Facets":
         """Memory-map the facets of an index version."""
-        values = read_json(folder / FACET_VALUES)
+        values: Any = read_json(folder / FACET_VALUES)
         codes = np.load(folder / FACETS, mmap_mode="r")
-        return cls(codes, {key: {value: code for code, value in enumerate(seen)} for key, seen in values.items()})
+        return cls(
+            codes,
+            {key: {value: code for code, value in enumerate(seen)} for key, seen in values.items()},
+        )
 
     @property
     def keys(self) -> tuple[str, ...]:
+        """Attributes that a filter may name."""
         return tuple(self.values)
 
     def counts(self, key: str) -> dict[str, int]:
@@ -49,11 +57,12 @@ class Facets:
         return {value: int(counted[code]) for value, code in self.values[key].items()}
 
     def mask(self, wanted: Filter) -> NDArray[np.bool_]:
-        """Which products pass, bool (products,). Raises FilterError for an attribute no product has."""
+        """Which products pass, bool (products,). Raises FilterError for an unknown attribute."""
         passed = np.ones(self.codes.shape[1], dtype=bool)
         for key, values in wanted:
             if key not in self.values:
-                raise FilterError(f"unknown attribute {key!r}; this catalogue has {', '.join(self.keys) or 'none'}")
+                known = ", ".join(self.keys) or "none"
+                raise FilterError(f"unknown attribute {key!r}; this catalogue has: {known}")
             codes = [self.values[key][value] for value in values if value in self.values[key]]
             passed &= np.isin(self.codes[self.keys.index(key)], codes)
         return passed

@@ -1,15 +1,15 @@
 """What lies in an index version's folder, and the facts that it is judged by.
 
-    index.faiss     vectors, flat inner product, one row per image (or per text of an imageless product)
-    rows.npy        int64: product row of each vector row
-    products.arrow  one row per product: id, title, attributes (JSON), ...; memory-mapped
-    by_id.npy       int64: product rows in order of product id, for look-ups by bisection
-    facets.npy      int32 (keys, products): code of the attribute's value, -1 for none; memory-mapped
-    facets.json     the values behind those codes
-    tokens.npy      int8 (vector rows, 16, 128): the token store; memory-mapped
-    scales.npy      float32 (vector rows,): what one step of a row's int8 tokens is worth
-    probes.npz      a sample of products and texts with their vectors, for the proof
-    index.json      the facts below; written last
+index.faiss     vectors, flat inner product, one row per image (or per text of an imageless product)
+rows.npy        int64: product row of each vector row
+products.arrow  one row per product: id, title, attributes (JSON), ...; memory-mapped
+by_id.npy       int64: product rows in order of product id, for look-ups by bisection
+facets.npy      int32 (keys, products): code of the attribute's value, -1 for none; memory-mapped
+facets.json     the values behind those codes
+tokens.npy      int8 (vector rows, 16, 128): the token store; memory-mapped
+scales.npy      float32 (vector rows,): what one step of a row's int8 tokens is worth
+probes.npz      a sample of products and texts with their vectors, for the proof
+index.json      the facts below; written last
 """
 
 from collections.abc import Mapping
@@ -54,6 +54,7 @@ class IndexFacts:
     created_at: str
 
     def as_json(self) -> dict[str, object]:
+        """What `index.json` holds."""
         return asdict(self)
 
 
@@ -61,7 +62,9 @@ def read_facts(folder: Path) -> IndexFacts:
     """The facts of the version in `folder`. Raises IndexDamaged where they cannot be read."""
     path = folder / FACTS
     if not path.is_file():
-        raise IndexDamaged(f"{path} is missing: {folder} is no index; build it anew (jobs/build_index.py)")
+        raise IndexDamaged(
+            f"{path} is missing: {folder} is no index; build it anew (jobs/build_index.py)"
+        )
     try:
         facts = read_json(path)
         found = facts.get("format") if isinstance(facts, dict) else None
@@ -79,4 +82,6 @@ def prove_files(folder: Path, facts: IndexFacts) -> None:
         if not path.is_file():
             raise IndexDamaged(f"{path} is missing; build the index anew (jobs/build_index.py)")
         if of_file(path) != facts.files.get(name):
-            raise IndexDamaged(f"{path} is not the file that was published (truncated?); build the index anew")
+            raise IndexDamaged(
+                f"{path} is not the file that was published (truncated?); build the index anew"
+            )

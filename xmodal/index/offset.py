@@ -1,8 +1,8 @@
 """How far the rows of texts are moved so that they do not swamp the rows of pictures.
 
 Two texts lie nearer to each other than a text lies to a picture (the modality gap), so in one
-gallery the products that have no picture would fill every answer to a text query and none to an
-image query. The gap is measured on held-out products and taken off.
+gallery the products that have no picture would fill every answer to a text query. The gap is
+measured on held-out products and taken off.
 
 Shapes: Q queries, P gallery products, D embedding size.
 """
@@ -25,6 +25,7 @@ def measure_offset(
     Row p of `image_PD` and `title_PD` is the picture and the title of product p; a query's own
     product is left out on both sides, for it shall win. The offset is the median over queries of
     the difference of the two `TOP_SHARE` quantiles; 0 where there is nothing to measure by.
+    Never below 0: texts are not lifted over pictures, so a picture still finds its own first.
     """
     if len(query_QD) == 0 or len(image_PD) < 2:
         return 0.0
@@ -33,4 +34,4 @@ def measure_offset(
     for gallery_PD in (image_PD, title_PD):
         scores_QP = np.where(own_QP, np.nan, query_QD @ gallery_PD.T)
         tops.append(np.nanquantile(scores_QP, TOP_SHARE, axis=1))
-    return float(np.median(tops[1] - tops[0]))
+    return max(float(np.median(tops[1] - tops[0])), 0.0)

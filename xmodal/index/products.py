@@ -52,7 +52,10 @@ class Products:
     def column(self, name: str, rows: Sequence[int] | NDArray[np.int64]) -> list[Any]:
         """Values of one column at `rows`, in their order."""
         place = SCHEMA.get_field_index(name)
-        return [self._batches[row // BATCH_ROWS].column(place)[row % BATCH_ROWS].as_py() for row in map(int, rows)]
+        return [
+            self._batches[row // BATCH_ROWS].column(place)[row % BATCH_ROWS].as_py()
+            for row in map(int, rows)
+        ]
 
     def row_of(self, product_id: str) -> int | None:
         """Catalogue row of `product_id`, None where there is no such product."""
@@ -73,10 +76,12 @@ class Products:
 
 
 def write_products(folder: Path, products: pa.Table) -> list[dict[str, str]]:
-    """Write the metadata of `products` (the catalogue's columns); returns their attributes in row order."""
+    """Write the metadata of the catalogue's `products`; returns their attributes in row order."""
     attributes = [dict(row or ()) for row in products["attributes"].to_pylist()]
     columns = {name: products[name] for name in SCHEMA.names if name != "attributes"}
-    columns["attributes"] = pa.array([json.dumps(row, ensure_ascii=False) for row in attributes], pa.string())
+    columns["attributes"] = pa.array(
+        [json.dumps(row, ensure_ascii=False) for row in attributes], pa.string()
+    )
     for name in ("title", "description", "url", "lang"):
         columns[name] = pa.compute.fill_null(columns[name], "")
     table = pa.table({name: columns[name] for name in SCHEMA.names}, schema=SCHEMA).combine_chunks()

@@ -41,9 +41,9 @@ def _recall(index: Index, query_QD: NDArray[np.float32], kind: Kind) -> float:
         query_QD = np.hstack([query_QD, mark])
     scores_QK, _ = topk_products(query_QD, gallery_ND, index.product_row_N, DEPTH)
     found = total = 0
-    for query, exact_K in zip(query_QD, scores_QK, strict=True):
+    for query, padded_K in zip(query_QD, scores_QK, strict=True):
+        exact_K = padded_K[np.isfinite(padded_K)]
         hits = index.search(query[: index.facts.dim], len(exact_K), kind=kind)
-        exact_K = exact_K[np.isfinite(exact_K)]
         # By score, so that which of two equal products is named does not matter.
         found += int((hits.scores[: len(exact_K)] >= exact_K[-1] - 1e-5).sum())
         total += len(exact_K)

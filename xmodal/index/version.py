@@ -77,9 +77,12 @@ class Index:
             query = np.append(query, np.float32(-self._offset(kind)))
         selector = None
         if bitmap is not None:
-            chosen = faiss.IDSelectorBitmap(bitmap)
-            selector = faiss.SearchParameters(sel=chosen)
-        scores, rows = self.vectors.search(query[None], min(k, self.vectors.ntotal), params=selector)
+            # FAISS's Python layer takes arrays here; its type stubs know only the C++ signature.
+            chosen = faiss.IDSelectorBitmap(bitmap)  # type: ignore[call-arg, arg-type]
+            selector = faiss.SearchParameters(sel=chosen)  # type: ignore[call-arg]
+        scores, rows = self.vectors.search(
+            query[None], min(k, self.vectors.ntotal), params=selector
+        )
         found = rows[0] >= 0
         return scores[0][found], rows[0][found]
 

@@ -1,0 +1,37 @@
+"""From a catalogue and a saved matcher to a published index: embed by Ray Data, then build.
+
+The stage that `jobs/build_index.py` and `jobs/pipeline.py` share. Needs a Ray session.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from xmodal.catalog.store import Catalog
+from xmodal.index.build import build_index
+from xmodal.index.version import Index
+from xmodal.matcher.saved import load_encoder, read_facts
+from xmodal.retrieval.ray_embed import embed_catalog
+from xmodal.retrieval.store import vector_folder
+
+
+def embed_and_build(
+    home: Path,
+    catalog: Catalog,
+    matcher_folder: Path,
+    *,
+    actors: int = 2,
+    progress: Callable[[int], None] = lambda _: None,
+) -> Index:
+    """Publish `<home>/indexes/<id>` for the matcher's encoder and return it opened.
+
+    Pictures that this encoder embedded before are not embedded again. `progress` is told the
+    products of each shard as it is done.
+    """
+    fingerprint = read_facts(matcher_folder).encoder
+    encoder_folder = matcher_folder / "encoder"
+    folder = vector_folder(home, fingerprint, catalog.manifest.fingerprint)
+    store = embed_catalog(
+        catalog.path, encoder_folder, folder, "vector+tokens", actors=actors, progress=progress
+    )
+    encoder = load_encoder(encoder_folder)
+    return build_index(store, catalog, encoder, fingerprint, home / "indexes")
