@@ -36,6 +36,22 @@ def of_folder(path: Path, names: Iterable[str] | None = None) -> str:
     return of_json([[file.relative_to(path).as_posix(), of_file(file)] for file in files])
 
 
+class Running:
+    """Fingerprint of many JSON values, taken one by one."""
+
+    def __init__(self) -> None:
+        self._digest = hashlib.blake2b(digest_size=8)
+
+    def add(self, value: object) -> None:
+        """Take the next value in."""
+        self._digest.update(json.dumps(value, sort_keys=True, ensure_ascii=False).encode())
+        self._digest.update(b"\0")
+
+    def hexdigest(self) -> str:
+        """Fingerprint of all values so far, 16 hex digits."""
+        return self._digest.hexdigest()
+
+
 def code_version() -> str:
     """The package's version, with the git commit where it runs in a checkout: `0.1.0+1a2b3c4`."""
     checkout = Path(__file__).resolve().parents[1]

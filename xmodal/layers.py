@@ -8,6 +8,7 @@ import difflib
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import yaml
 from pydantic import ValidationError
@@ -155,7 +156,7 @@ def _parsed(text: str, source: str) -> object:
         raise SettingsError(f"{source}: {text!r} is not a value that YAML can read") from error
 
 
-def _leaves(tree: Mapping[object, object], prefix: str = "") -> Iterator[tuple[str, object]]:
+def _leaves(tree: Mapping[Any, object], prefix: str = "") -> Iterator[tuple[str, object]]:
     for name, value in tree.items():
         key = f"{prefix}{name}"
         if isinstance(value, Mapping) and key not in _known():

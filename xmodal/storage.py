@@ -45,6 +45,23 @@ def publish_file(final: Path) -> Iterator[Path]:
         yield temporary
 
 
+@contextmanager
+def scratch(parent: Path) -> Iterator[Path]:
+    """Yield an empty hidden folder in `parent`, gone after the block unless `settle` moved it.
+
+    Raises:
+        StorageError: the disk is full, or the place cannot be written.
+    """
+    with _hidden(parent / "scratch") as temporary:
+        temporary.mkdir()
+        yield temporary
+
+
+def settle(temporary: Path, final: Path) -> None:
+    """Give a finished scratch folder its final name; one that is already there is replaced."""
+    _move(temporary, final)
+
+
 def write_json_atomic(path: Path, value: object) -> None:
     """Write `value` as readable JSON; a reader sees the old file or the new one, never half."""
     with publish_file(path) as temporary:
@@ -78,12 +95,18 @@ def filesystem(uri: str | Path) -> tuple[fs.FileSystem, str]:
 
 @contextmanager
 def _beside(final: Path) -> Iterator[Path]:
+    with _hidden(final) as temporary:
+        yield temporary
+        _move(temporary, final)
+
+
+@contextmanager
+def _hidden(final: Path) -> Iterator[Path]:
     temporary = final.parent / f".{final.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp"
     try:
         final.parent.mkdir(parents=True, exist_ok=True)
         _sweep(final)
         yield temporary
-        _move(temporary, final)
     except OSError as error:
         raise _readable(error, final) from error
     finally:

@@ -7,8 +7,6 @@ import pyarrow as pa
 Split = Literal["train", "val", "dev", "test"]
 SPLITS: tuple[Split, ...] = ("train", "val", "dev", "test")
 
-IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
-
 PRODUCT = pa.schema(
     [
         pa.field("product_id", pa.string(), nullable=False),
@@ -25,14 +23,14 @@ PRODUCT = pa.schema(
 
 PAIR = pa.schema(
     [
-        pa.field("text", pa.string()),
-        pa.field("image", pa.binary()),  # a query image; null in a text pair
+        pa.field("text", pa.string(), nullable=False),
         pa.field("product_id", pa.string(), nullable=False),
         pa.field("product_row", pa.int64(), nullable=False),  # row in the catalogue's global order
         pa.field("weight", pa.float32(), nullable=False),
         pa.field("source", pa.string(), nullable=False),  # title, attributes, glossary, judged
         pa.field("lang", pa.string(), nullable=False),
         pa.field("split", pa.string(), nullable=False),
+        pa.field("facts", pa.list_(pa.string()), nullable=False),  # "key=value" that it states
     ]
 )
 

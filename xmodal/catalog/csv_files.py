@@ -1,0 +1,111 @@
+"""Rows of a CSV file, streamed; a bad line costs itself, never the lines after it."""
+
+import csv
+from collections import deque
+from collections.abc import Iterator
+from typing import IO
+
+from pyarrow import fs
+
+from xmodal.catalog.rows import RawRow, RowFault
+from xmodal.errors import CatalogError
+
+_MOST_LINES = 200  # of one row: more is a quote that was never closed
+_MOST_CHARS = 1 << 24
+_DELIMITERS = (",", ";", "\t")
+_UTF16 = (b"\xff\xfe", b"\xfe\xff")
+
+
+def column_names(system: fs.FileSystem, path: str) -> list[str]:
+    """Names in a file's header.
+
+    Raises:
+        CatalogError: the file is empty, or not UTF-8.
+    """
+    with system.open_input_stream(path) as file:
+        start = bytes(file.read(1 << 16))
+    if start.startswith(_UTF16):
+        raise CatalogError(f"{path}: is UTF-16; save it as UTF-8")
+    lines = start.decode("utf-8-sig", "surrogateescape").splitlines()
+    if not lines:
+        raise CatalogError(f"{path}: is empty; its first line must name the columns")
+    return next(csv.reader([lines[0]], delimiter=_delimiter(lines[0])))
+
+
+def measure(system: fs.FileSystem, path: str) -> int:
+    """Size of a file."""
+    return int(system.get_file_info(path).size)
+
+
+def read_rows(system: fs.FileSystem, path: str, name: str) -> Iterator[tuple[RawRow, int]]:
+    """Yield the rows of a file, each with the bytes read so far."""
+    names = column_names(system, path)
+    csv.field_size_limit(_MOST_CHARS)
+    with system.open_input_stream(path, buffer_size=1 << 20) as file:
+        lines = _Lines(file)
+        header = lines.take()
+        delimiter = _delimiter(header)
+        for row, (values, fault) in enumerate(_records(lines, delimiter), start=1):
+            yield _raw(name, row, names, values, fault), lines.read_bytes
+
+
+class _Lines:
+    """Lines of a stream; lines that a record took by mistake can be given back."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = iter(file)
+        self._waiting: deque[str] = deque()
+        self.read_bytes = 0
+
+    def take(self) -> str:
+        """The next line with its end; '' at the end of the file."""
+        if self._waiting:
+            return self._waiting.popleft()
+        line = next(self._file, b"")
+        is_first = self.read_bytes == 0
+        self.read_bytes += len(line)
+        return line.decode("utf-8-sig" if is_first else "utf-8", "surrogateescape")
+
+    def give_back(self, lines: list[str]) -> None:
+        self._waiting.extendleft(reversed(lines))
+
+
+def _records(lines: _Lines, delimiter: str) -> Iterator[tuple[list[str], RowFault | None]]:
+    while line := lines.take():
+        if not line.strip():
+            continue
+        record = [line]
+        # An odd number of quotes: the row goes on in the next line, if it is ever closed.
+        while "".join(record).count('"') % 2 and len(record) < _MOST_LINES:
+            more = lines.take()
+            if not more:
+                break
+            record.append(more)
+        if "".join(record).count('"') % 2:
+            lines.give_back(record[1:])
+            yield [line.strip()], RowFault("csv_quote", f"a quote is never closed: {line[:80]!r}")
+            continue
+        try:
+            yield next(csv.reader(record, delimiter=delimiter)), None
+        except (csv.Error, StopIteration) as error:
+            yield [line.strip()], RowFault("csv_line", str(error))
+
+
+def _raw(
+    name: str, row: int, names: list[str], values: list[str], fault: RowFault | None
+) -> RawRow:
+    cells: dict[str, object] = dict(zip(names, values, strict=False))
+    if fault is None and len(values) != len(names):
+        fault = RowFault("csv_columns", f"{len(values)} cells, the header has {len(names)}")
+    if fault is None:
+        bad = [key for key, value in cells.items() if not _is_utf8(str(value))]
+        fault = RowFault("bad_utf8", f"column {bad[0]}") if bad else None
+    return RawRow(name, row, cells, fault)
+
+
+def _is_utf8(text: str) -> bool:
+    return text.isascii() or not any("\udc80" <= char <= "\udcff" for char in text)
+
+
+def _delimiter(header: str) -> str:
+    return max(_DELIMITERS, key=header.count)

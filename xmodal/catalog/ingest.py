@@ -1,0 +1,259 @@
+"""Takes a shop's folder in: rows to products, splits, judged queries, pairs; whole or not at all.
+
+    folder ─► rows ─► products ──► val cut ──► judged queries ─► pairs ─► <home>/catalogs/<id>
+                └► quarantine
+
+One pass over the source in bounded memory: pictures are decoded, hashed and written as they
+come; of each product only a few dozen bytes stay (`splits.Traits`).
+"""
+
+import os
+from collections import Counter, deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from xmodal import fingerprint
+from xmodal.catalog import shop
+from xmodal.catalog.captions import Glossary, read_glossary
+from xmodal.catalog.images import ImageFault, Picture, check_image
+from xmodal.catalog.judging import judge
+from xmodal.catalog.pairs import Texts, write_pairs
+from xmodal.catalog.rows import Draft, ImageRef, RowFault, peek_id, to_draft
+from xmodal.catalog.schema import SPLITS
+from xmodal.catalog.source import Source, find_source
+from xmodal.catalog.splits import Traits, cut_val, straddling
+from xmodal.catalog.store import Catalog, Manifest
+from xmodal.catalog.writer import ProductWriter, Quarantine, rewrite_splits
+from xmodal.errors import CatalogError
+from xmodal.settings import CatalogSettings
+from xmodal.storage import publish, scratch, settle
+
+_FORMAT = 1
+Progress = Callable[[float], None]  # told the share that was done since the last call
+
+
+@dataclass(frozen=True)
+class IngestSummary:
+    """What an ingest did."""
+
+    catalog: Catalog
+    is_new: bool  # False: the same folder was taken in before, nothing was done
+    rows: int
+    dropped_images: int
+    converted_images: int
+    notes: tuple[str, ...]
+
+
+@dataclass
+class _Intake:
+    """What the pass over the source leaves."""
+
+    traits: Traits
+    quarantine: Quarantine
+    parts: ProductWriter
+    rows: int = 0
+    images: int = 0
+    converted: int = 0
+    lost: set[str] = field(default_factory=set)  # ids in quarantine
+    digest: str = ""
+
+
+def ingest(
+    folder: str, settings: CatalogSettings, home: Path, seed: int, progress: Progress
+) -> IngestSummary:
+    """Take `folder` in and make it the home's current catalogue.
+
+    Raises:
+        HomeError: the home holds another folder's shop.
+        CatalogError: no such folder, no product in it, or too many bad rows.
+        QueriesError: judged queries that cannot be read or name unknown products.
+    """
+    source = find_source(folder, settings.columns)
+    place = source.folder
+    shop.claim(home, place)
+    stamp = shop.stamp(source, settings, seed, _FORMAT)
+    known = shop.same_as_before(home, stamp)
+    if known is not None:
+        return IngestSummary(known, False, known.manifest.n_products, 0, 0, source.notes)
+    catalogs = home / "catalogs"
+    with scratch(catalogs) as beside:
+        intake = _take_in(source, settings, beside, progress)
+        _stop_if_bad(intake, source, settings, home)
+        manifest, notes = _finish(intake, source, settings, (beside, seed, stamp))
+        final = catalogs / manifest.id
+        settle(beside, final)
+    shop.make_current(home, place, manifest.id)
+    return IngestSummary(
+        Catalog(final, manifest),
+        True,
+        intake.rows,
+        intake.quarantine.dropped_images,
+        intake.converted,
+        (*source.notes, *notes),
+    )
+
+
+def _take_in(
+    source: Source, settings: CatalogSettings, folder: Path, progress: Progress
+) -> _Intake:
+    """One pass over the source: products and quarantine are written, traits are kept."""
+    intake = _Intake(
+        Traits(), Quarantine(folder / "quarantine"), ProductWriter(folder / "products")
+    )
+    seen: set[str] = set()
+    done = 0.0
+    contents = fingerprint.Running()
+    for draft, pictures, share in _checked(source, settings.max_pixels, intake, seen):
+        progress(share - done)
+        done = share
+        if draft is None:
+            continue
+        kept = _kept(draft, pictures, intake)
+        if kept is None:
+            continue
+        intake.parts.add(draft, [picture.content for picture in kept])
+        hashes = [(picture.pixels, picture.dhash) for picture in kept]
+        intake.traits.add(draft.product_id, draft.title, hashes, draft.split)
+        intake.images += len(kept)
+        intake.converted += sum(picture.is_converted for picture in kept)
+        contents.add([draft.product_id, draft.title, draft.attributes, draft.description])
+        contents.add([draft.price, draft.url, draft.lang, [pixels for pixels, _ in hashes]])
+    intake.parts.close()
+    intake.quarantine.close()
+    intake.digest = contents.hexdigest()
+    return intake
+
+
+_Checked = list[Picture | ImageFault]
+
+
+def _checked(
+    source: Source, max_pixels: int, intake: _Intake, seen: set[str]
+) -> Iterator[tuple[Draft | None, _Checked, float]]:
+    """Products in order, their pictures decoded by threads (decoders free the GIL)."""
+    workers = len(os.sched_getaffinity(0))
+    waiting: deque[tuple[Draft | None, Future[_Checked] | None, float]] = deque()
+    with ThreadPoolExecutor(workers) as pool:
+        for raw, columns, share in source.rows():
+            intake.rows += 1
+            draft: Draft | None = None
+            try:
+                draft = to_draft(raw, columns)
+                if draft.product_id in seen:
+                    raise RowFault("duplicate_id", f"{draft.product_id!r} came before; first wins")
+                seen.add(draft.product_id)
+            except RowFault as fault:
+                bad = draft or Draft(raw.file, raw.row, peek_id(raw, columns))
+                intake.quarantine.add(bad, fault.reason, fault.detail)
+                if fault.reason != "duplicate_id":
+                    intake.lost.add(bad.product_id)
+                waiting.append((None, None, share))
+            else:
+                job = pool.submit(_check_all, source, draft, max_pixels)
+                waiting.append((draft, job, share))
+            while len(waiting) > 32 * workers:
+                yield _result(*waiting.popleft())
+        while waiting:
+            yield _result(*waiting.popleft())
+
+
+def _result(
+    draft: Draft | None, job: Future[_Checked] | None, share: float
+) -> tuple[Draft | None, _Checked, float]:
+    return draft, job.result() if job else [], share
+
+
+def _check_all(source: Source, draft: Draft, max_pixels: int) -> _Checked:
+    return [_check(source, draft.file, ref, max_pixels) for ref in draft.images]
+
+
+def _check(source: Source, file: str, ref: ImageRef, max_pixels: int) -> Picture | ImageFault:
+    try:
+        content = source.read_image(file, ref) if isinstance(ref, str) else ref
+        return check_image(content, max_pixels)
+    except ImageFault as fault:
+        return fault
+
+
+def _kept(draft: Draft, pictures: _Checked, intake: _Intake) -> list[Picture] | None:
+    """The pictures that are whole; None, and a row in quarantine, where none of several is."""
+    good = [picture for picture in pictures if isinstance(picture, Picture)]
+    bad = [picture for picture in pictures if isinstance(picture, ImageFault)]
+    if bad and not good:
+        intake.quarantine.add(draft, bad[0].reason, bad[0].detail)
+        intake.lost.add(draft.product_id)
+        return None
+    for fault in bad:
+        intake.quarantine.add(draft, fault.reason, fault.detail, is_kept=True)
+    return good
+
+
+def _stop_if_bad(intake: _Intake, source: Source, settings: CatalogSettings, home: Path) -> None:
+    """Raise CatalogError above the share of bad rows; the quarantine stays readable."""
+    n_bad = intake.quarantine.rows.total()
+    n_good = len(intake.traits.ids)
+    if n_good and n_bad <= settings.max_bad_share * intake.rows:
+        return
+    if not intake.rows:
+        raise CatalogError(f"catalogue {source.folder}: {source.files[0].name} has no rows")
+    kept = home / "quarantine"
+    with publish(kept) as folder:
+        settle(intake.quarantine.folder, folder)
+    reasons = ", ".join(f"{reason} {n}" for reason, n in intake.quarantine.rows.most_common())
+    bound = "no product is left" if not n_good else f"more than {settings.max_bad_share:.0%}"
+    raise CatalogError(
+        f"catalogue {source.folder}: {n_bad} of {intake.rows} rows are bad ({bound}): {reasons};"
+        f" see {kept}/<reason>.parquet, mend them or raise catalog.max_bad_share"
+    )
+
+
+def _finish(
+    intake: _Intake, source: Source, settings: CatalogSettings, where: tuple[Path, int, str]
+) -> tuple[Manifest, list[str]]:
+    """Splits, judged queries, pairs and the manifest of a folder whose products are written."""
+    folder, seed, stamp = where
+    traits, notes = intake.traits, []
+    has_val = "val" in traits.splits
+    if not has_val:
+        n_val = cut_val(traits, settings.val_share, seed)
+        rewrite_splits(folder / "products", intake.parts.parts, traits.splits.__getitem__)
+        notes.append(f"val: {n_val} products cut from train (catalog.val_share and its bounds)")
+    counts = Counter(traits.splits)
+    glossary, glossary_note = _glossary(source, settings)
+    manifest = Manifest(
+        id="",
+        fingerprint="",
+        source=source.folder,
+        n_products=len(traits.ids),
+        n_images=intake.images,
+        counts={split: counts[split] for split in SPLITS if counts[split]},
+        parts=intake.parts.parts,
+        n_pairs=0,
+        quarantine=dict(intake.quarantine.rows.most_common()),
+        made_val=not has_val and counts["val"] > 0,
+        made_queries={},
+        n_queries={},
+        straddling=straddling(traits),
+        created_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        facts={"stamp": stamp, "code": fingerprint.code_version()},
+    )
+    catalog = Catalog(folder, manifest)
+    judged = judge(catalog, traits, intake.lost, shop.queries_path(source, settings))
+    n_pairs = write_pairs(catalog, Texts(glossary, judged.train, seed))
+    content = fingerprint.of_json(
+        [_FORMAT, intake.digest, traits.splits, glossary, judged.digest, seed]
+    )
+    manifest = shop.complete(manifest, content, n_pairs, judged)
+    manifest.write(folder)
+    return manifest, [*notes, *glossary_note]
+
+
+def _glossary(source: Source, settings: CatalogSettings) -> tuple[Glossary, list[str]]:
+    path = shop.glossary_path(source, settings)
+    if path is None:
+        return {}, []
+    glossary = read_glossary(path)
+    return glossary, [f"Chinese captions: {sum(map(len, glossary.values()))} terms of {path.name}"]
