@@ -77,14 +77,9 @@ class Sampler:
             )
 
     @property
-    def passes(self) -> int:
-        """How often an epoch passes each product: 1, or more where `MIN_STEPS` ask for it."""
-        return max(1, -(-MIN_STEPS * self.batch // max(1, len(self.table))))
-
-    @property
     def steps(self) -> int:
         """Batches an epoch. What is left over is not batched: the next shuffle takes it in."""
-        return self.passes * len(self.table) // self.batch
+        return steps_of(len(self.table), self.batch)
 
     def epoch(self, epoch: int) -> Iterator[Batch]:
         """Yield this worker's slice of each batch of `epoch`; pure in (seed, epoch)."""
@@ -103,7 +98,7 @@ class Sampler:
         """Product, caption and image of every row of the epoch."""
         rng = np.random.default_rng((self.seed, epoch))
         order, caption, image = [], [], []
-        for _ in range(self.passes):
+        for _ in range(passes_of(len(self.table), self.batch)):
             shuffled = rng.permutation(len(self.table))
             order.append(shuffled)
             caption.append(self.table.draw_captions(rng.random(len(self.table)))[shuffled])
@@ -122,7 +117,9 @@ class Sampler:
         )
         return Batch(
             text={name: torch.from_numpy(x) for name, x in text.items()},
-            image={name: torch.from_numpy(x) for name, x in self.images.take(image_N[mine]).items()},
+            image={
+                name: torch.from_numpy(x) for name, x in self.images.take(image_N[mine]).items()
+            },
             product_B=torch.from_numpy(self.table.product_P[product_N[mine]]),
             caption_B=torch.from_numpy(text_N[mine]),
             ignored=Ignored(
@@ -130,6 +127,16 @@ class Sampler:
                 torch.from_numpy(np.ascontiguousarray(fits_NN.T[mine])),
             ),
         )
+
+
+def passes_of(products: int, batch: int) -> int:
+    """How often an epoch passes each product: once, or more where `MIN_STEPS` ask for it."""
+    return max(1, -(-MIN_STEPS * batch // products))
+
+
+def steps_of(products: int, batch: int) -> int:
+    """Steps of an epoch."""
+    return passes_of(products, batch) * products // batch
 
 
 def captions_that_fit(codes_NC: NDArray[np.int32], uses_N: Ints) -> NDArray[np.bool_]:

@@ -1,20 +1,29 @@
-"""The end of a run: its best checkpoint becomes a saved matcher."""
+"""The end of a run: its best checkpoint becomes a saved matcher, its token maps fitted."""
 
+import os
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from xmodal.matcher.saved import load_encoder
+from xmodal.fingerprint import code_version
+from xmodal.matcher.encoder import Encoder
+from xmodal.matcher.facts import Facts
+from xmodal.matcher.saved import load_encoder, save_matcher
+from xmodal.matcher.tokens import ImageViews, fit_patch_tokens
 from xmodal.retrieval.embed import open_store
 from xmodal.storage import read_json, write_json_atomic
 from xmodal.training.captions import load_table
-from xmodal.training.history import Metrics, read_history
+from xmodal.training.history import Metrics
 from xmodal.training.prepare import TrainPlan
-from xmodal.training.state import read_weights
+from xmodal.training.state import read_progress, read_weights
 
 FINISHED_FILE = "result.json"
+# Pictures that the token maps are fitted on: 4,096 x 8 cells for maps of at most 1,280 channels.
+TOKEN_PICTURES = 4_096
+ROWS = 256
 
 
 @dataclass(frozen=True)
@@ -22,7 +31,8 @@ class Finished:
     """What a finished run leaves beside its matcher."""
 
     metrics: Metrics  # of the best epoch
-    facts: dict[str, str]
+    history: list[Metrics]
+    facts: dict[str, str]  # what was derived, and from what
 
 
 def finished(folder: Path) -> Finished | None:
@@ -33,3 +43,40 @@ def finished(folder: Path) -> Finished | None:
     value = read_json(path)
     assert isinstance(value, dict)
     return Finished(**value)
+
+
+def finish(
+    folder: Path, plan: TrainPlan, best: str | os.PathLike[str], last: str | os.PathLike[str]
+) -> Finished:
+    """Save the encoder of checkpoint `best` as `folder`/matcher, and the run's result."""
+    progress = read_progress(last)
+    encoder = load_encoder(Path(plan.encoder))
+    encoder.load_trained_state(read_weights(best))
+    fit_patch_tokens(encoder.patch, _views(encoder, plan))
+    done = Finished(
+        metrics=progress.history[progress.best_epoch],
+        history=progress.history,
+        facts=dict(plan.facts),
+    )
+    facts = Facts(
+        data=plan.catalog,
+        run=folder.name,
+        code=code_version(),
+        settings={"training": plan.training, "seed": plan.seed, "dropout": plan.dropout},
+        evaluation={k: v for k, v in done.metrics.items() if "@" in k or k == "map"},
+    )
+    save_matcher(folder / "matcher", encoder, None, facts)
+    write_json_atomic(folder / FINISHED_FILE, asdict(done))
+    return done
+
+
+@torch.inference_mode()
+def _views(encoder: Encoder, plan: TrainPlan) -> Iterator[ImageViews]:
+    """Views of a sample of the train pictures."""
+    rows = load_table(Path(plan.data)).image_row
+    rng = np.random.default_rng(plan.seed)
+    sample = np.sort(rng.choice(rows, size=min(TOKEN_PICTURES, len(rows)), replace=False))
+    store = open_store(Path(plan.images))
+    for start in range(0, len(sample), ROWS):
+        taken = store.take(sample[start : start + ROWS])
+        yield encoder.image_views({name: torch.from_numpy(x) for name, x in taken.items()})

@@ -39,12 +39,12 @@ class _Gather(torch.autograd.Function):
     """Forward: all_gather. Backward: the sum over workers of the gradient of my rows."""
 
     @staticmethod
-    def forward(ctx: Any, rows_B: Tensor) -> Tensor:
+    def forward(_: Any, rows_B: Tensor) -> Tensor:
         return _all_gather(rows_B)
 
     @staticmethod
     @once_differentiable  # type: ignore[untyped-decorator]
-    def backward(ctx: Any, grad_N: Tensor) -> Tensor:
+    def backward(_: Any, grad_N: Tensor) -> Tensor:
         # A row serves as a negative on every worker: leave the sum out, and each worker's
         # loss pulls only on its own rows (two workers then no longer equal one).
         total_N = grad_N.contiguous().clone()

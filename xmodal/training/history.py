@@ -50,7 +50,7 @@ def followed(folder: Path, report: Report) -> Iterator[None]:
         try:
             while not done.wait(POLL_S):
                 report_new()
-        except Exception as error:  # handed to the block's thread below
+        except Exception as error:  # noqa: BLE001  # handed to the block's thread below
             failures.append(error)
 
     thread = threading.Thread(target=follow, name="history", daemon=True)

@@ -37,14 +37,12 @@ class Progress:
     best_epoch: int = -1
     history: list[Metrics] = field(default_factory=list)
 
-    def note(self, metrics: Metrics) -> bool:
-        """Count an epoch in. True if it is the best so far."""
-        is_best = metrics[OBJECTIVE] > self.best
-        if is_best:
+    def note(self, metrics: Metrics) -> None:
+        """Count an epoch in."""
+        if metrics[OBJECTIVE] > self.best:
             self.best, self.best_epoch = metrics[OBJECTIVE], self.epoch
         self.history.append(metrics)
         self.epoch += 1
-        return is_best
 
     def is_over(self, epochs: int, patience: int) -> bool:
         """True when all epochs are done, or `patience` of them brought nothing better."""
@@ -68,14 +66,13 @@ def fit(
     sampler: Sampler,
     recipe: TrainingSettings,
     validate: Callable[[], Metrics],
-    report: Callable[[Metrics, bool], None],
+    report: Callable[[Metrics], None],
 ) -> None:
     """Train until `recipe.epochs`, or until `recipe.patience` epochs brought nothing better.
 
     Args:
         validate: retrieval figures of the encoder as it stands, alike on all workers.
-        report: called after each epoch on every worker with the epoch's figures and whether it
-            is the best so far; `trainee` is then ready to be kept.
+        report: called after each epoch on every worker; `trainee` is then ready to be kept.
     """
     while not trainee.progress.is_over(recipe.epochs, recipe.patience):
         epoch = trainee.progress.epoch
@@ -87,7 +84,8 @@ def fit(
         metrics |= validate()
         metrics["validate_s"] = time.perf_counter() - started
         metrics["epoch"] = float(epoch)
-        report(metrics, trainee.progress.note(metrics))
+        trainee.progress.note(metrics)
+        report(metrics)
 
 
 def run_epoch(

@@ -49,7 +49,7 @@ def make_optimizer(
 def make_schedule(
     optimizer: torch.optim.Optimizer, total_steps: int, warmup_share: float
 ) -> LambdaLR:
-    """Linear warm-up over `warmup_share` of `total_steps`, then a cosine to zero; step() per step."""
+    """Linear warm-up over `warmup_share` of the steps, then a cosine to zero; step() per step."""
     warmup = max(1, round(total_steps * warmup_share))
 
     def factor(step: int) -> float:

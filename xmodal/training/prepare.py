@@ -22,15 +22,16 @@ from xmodal.matcher.encoder import Encoder
 from xmodal.matcher.families import make_encoder
 from xmodal.matcher.saved import load_encoder, save_encoder
 from xmodal.retrieval.embed import FeatureStore, embed_texts
-from xmodal.settings import Settings
+from xmodal.settings import Settings, TrainingSettings
 from xmodal.storage import publish, read_json, write_json_atomic
+from xmodal.training.batches import MIN_STEPS, passes_of, steps_of
 from xmodal.training.captions import PairTable, build_table
 from xmodal.training.texts import TextStore, write_texts
-from xmodal.training.validate import ValSet, choose_gallery
+from xmodal.training.validate import GALLERY, ValSet, choose_gallery
 
 SAMPLE_PICTURES = 64
 TEXT_BATCH = 64
-EmbedImages = Callable[[Encoder, Path], FeatureStore]
+EmbedImages = Callable[[Path, Path, str], FeatureStore]  # encoder, store, key
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,8 @@ class TrainPlan:
     training: dict[str, Any]  # TrainingSettings
     dropout: float
     seed: int
+    catalog: str  # fingerprint
+    facts: dict[str, str]  # what was derived, and from what
 
     def as_config(self) -> dict[str, Any]:
         """Return the plan as Ray Train's loop config."""
@@ -67,19 +70,19 @@ def prepare(
     judged = catalog.judged("val")
     queries = sample_queries(judged.queries, settings.evaluation.max_queries, settings.seed)
     texts = list(dict.fromkeys([*captions, *queries.values()]))
-    cache = home / "cache" / trunk_fingerprint(encoder, catalog)
+    key = trunk_fingerprint(encoder, catalog)
+    cache = home / "cache" / key
     words = fingerprint.of_file(folder / "start" / "vocabulary.json")
     text_folder = cache / f"texts-{fingerprint.of_json([texts, words])}"
     embed_text_store(encoder, text_folder, texts)
-    store = embed_images(encoder, cache / "images")
+    store = embed_images(folder / "start", cache / "images", key)
     number = {text: row for row, text in enumerate(texts)}
     data = folder / "data"
-    if not data.exists():
-        table = _table(catalog, pairs, number, store)
-        valset = _valset(catalog, queries, judged.qrels, number, store, settings.seed)
-        with publish(data) as temporary:
-            table.save(temporary)
-            valset.save(temporary / "val.json")
+    table = _table(catalog, pairs, number, store)
+    valset = _valset(catalog, queries, judged.qrels, number, store, settings.seed)
+    with publish(data) as temporary:
+        table.save(temporary)
+        valset.save(temporary / "val.json")
     return TrainPlan(
         encoder=str(folder / "start"),
         images=str(cache / "images"),
@@ -88,6 +91,8 @@ def prepare(
         training=settings.training.model_dump(),
         dropout=settings.matcher.dropout,
         seed=settings.seed,
+        catalog=catalog.manifest.fingerprint,
+        facts=_facts(table, valset, settings.training),
     )
 
 
@@ -148,13 +153,28 @@ def embed_text_store(encoder: Encoder, folder: Path, texts: list[str]) -> TextSt
     )
 
 
-def _first_encoder(folder: Path, catalog: Catalog, settings: Settings, captions: list[str]) -> Encoder:
+def _first_encoder(
+    folder: Path, catalog: Catalog, settings: Settings, captions: list[str]
+) -> Encoder:
     if not folder.exists():
         images = catalog.images(0, catalog.n_products)
         pictures = [image for _, _, image in islice(images, SAMPLE_PICTURES)]
         torch.manual_seed(settings.seed)  # the new layers' first weights
         save_encoder(make_encoder(settings.matcher, captions, pictures), folder)
     return load_encoder(folder)
+
+
+def _facts(table: PairTable, valset: ValSet, training: TrainingSettings) -> dict[str, str]:
+    """What was derived from the data, for the summary."""
+    passes, steps = passes_of(len(table), training.batch), steps_of(len(table), training.batch)
+    why = f"so that an epoch has {MIN_STEPS} steps" if passes > 1 else "enough steps"
+    return {
+        "train products": f"{len(table):,} with a picture and a caption",
+        "captions": f"{len(table.caption_text):,}",
+        "epoch": f"{steps} steps of {training.batch} pairs, {passes} pass(es): {why}",
+        "val": f"{len(valset.query_ids):,} queries on {len(valset.gallery_rows):,} pictures "
+        f"(all of val, and train up to {GALLERY:,})",
+    }
 
 
 def _table(

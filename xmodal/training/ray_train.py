@@ -8,7 +8,7 @@ Heavy imports stand in the functions: Ray's controller imports this module too.
 
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +18,7 @@ from ray import train
 from ray.train.torch import TorchTrainer
 
 from xmodal.errors import ServiceError, SettingsError
-from xmodal.training.history import Metrics, Report, followed, read_history, write_history
+from xmodal.training.history import Metrics, Report, followed, write_history
 
 if TYPE_CHECKING:
     from xmodal.catalog.store import Catalog
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from xmodal.training.loop import Trainee
     from xmodal.training.prepare import TrainPlan
 
+Progress = Callable[[int], None]
 OBJECTIVE = "mrr@10"
 # Logical CPUs of a worker: two workers and what else a job needs fit two cores.
 WORKER_CPUS = 0.5
@@ -43,12 +44,19 @@ class TrainResult:
 
 
 def train_encoder(
-    home: Path, catalog: "Catalog", settings: "Settings", run: str, report: Report
+    home: Path,
+    catalog: "Catalog",
+    settings: "Settings",
+    run: str,
+    report: Report,
+    *,
+    progress: Progress = lambda _: None,
 ) -> TrainResult:
     """Fine-tune on the catalogue's pairs. The same `run` of a home goes on where it stopped.
 
     Args:
         report: called in this process after each epoch with its figures and its number.
+        progress: told the products whose features were cached, before the first epoch.
 
     Raises:
         SettingsError: the batch cannot be shared, or the run was begun with other settings.
@@ -59,31 +67,42 @@ def train_encoder(
 
     check_shares(settings.training)
     folder = home / "runs" / run
-    plan = prepare_run(home, catalog, settings, run)
+    plan = prepare_run(home, catalog, settings, run, progress)
     if (done := finished(folder)) is None:
         with followed(folder, report):
-            best = fit_run(plan, home / "runs", run)
-        done = finish(folder, plan, best)
-    history = read_history(folder)
-    waits = [row["data_wait_share"] for row in history]
+            best, last = fit_run(plan, home / "runs", run)
+        done = finish(folder, plan, best, last)
+    waits = [row["data_wait_share"] for row in done.history]
     return TrainResult(
         folder=folder / "matcher",
         metrics=done.metrics,
-        history=history,
+        history=done.history,
         data_wait_share=sum(waits) / len(waits),
         facts=done.facts,
     )
 
 
-def prepare_run(home: Path, catalog: "Catalog", settings: "Settings", run: str) -> "TrainPlan":
+def prepare_run(
+    home: Path,
+    catalog: "Catalog",
+    settings: "Settings",
+    run: str,
+    progress: Progress = lambda _: None,
+) -> "TrainPlan":
     """Features cached by Ray Data, pairs and `val`; see `prepare`."""
     from xmodal.retrieval.embed import FeatureStore
     from xmodal.retrieval.ray_embed import embed_catalog
     from xmodal.training.prepare import prepare
 
-    def embed(encoder_folder: Path, out: Path) -> FeatureStore:
+    def embed(encoder: Path, out: Path, key: str) -> FeatureStore:
         return embed_catalog(
-            catalog.path, encoder_folder, out, what="trunk", actors=settings.index.actors
+            catalog.path,
+            encoder,
+            out,
+            what="trunk",
+            actors=settings.index.actors,
+            key=key,
+            progress=progress,
         )
 
     return prepare(home, catalog, settings, run, embed)
@@ -95,8 +114,8 @@ def fit_run(
     run: str,
     worker_cpus: float = WORKER_CPUS,
     callbacks: list[Any] | None = None,
-) -> Path:
-    """Run the workers to the end. Returns the folder of the best checkpoint."""
+) -> tuple[Path, Path]:
+    """Run the workers to the end. Returns the folders of the best and of the last checkpoint."""
     check_resources(plan.training, worker_cpus)
     # Ray empties a worker's reports at this interval: 2 s of default are an epoch of a small shop.
     os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", "0.2")
@@ -121,7 +140,8 @@ def fit_run(
     ).fit()
     best = result.get_best_checkpoint(OBJECTIVE, "max")
     assert best is not None
-    return Path(best.path)
+    assert result.checkpoint is not None
+    return Path(best.path), Path(result.checkpoint.path)
 
 
 def worker_resources(training: Mapping[str, Any], worker_cpus: float) -> dict[str, float]:
@@ -166,7 +186,7 @@ def _worker(config: dict[str, Any]) -> None:
     torch.set_num_threads(max(1, (cores or 1) // context.get_local_world_size()))
     checkpoint = train.get_checkpoint()
 
-    def keep(trainee: "Trainee", metrics: Metrics, is_best: bool) -> None:
+    def keep(trainee: "Trainee", metrics: Metrics) -> None:
         _report(trainee, metrics)
         if context.get_world_rank() == 0:
             write_history(folder, trainee.progress.history)

@@ -39,3 +39,9 @@ def read_weights(folder: str | os.PathLike[str]) -> dict[str, torch.Tensor]:
     state = torch.load(Path(folder) / STATE_FILE, map_location="cpu", weights_only=True)
     weights: dict[str, torch.Tensor] = state["weights"]
     return weights
+
+
+def read_progress(folder: str | os.PathLike[str]) -> Progress:
+    """The progress of a checkpoint, its history among it."""
+    state = torch.load(Path(folder) / STATE_FILE, map_location="cpu", weights_only=True)
+    return Progress(**state["progress"])

@@ -50,7 +50,9 @@ def load_valset(path: Path) -> ValSet:
     return ValSet(**value)
 
 
-def choose_gallery(image_product: Ints, val_products: Ints, train_products: Ints, seed: int) -> Ints:
+def choose_gallery(
+    image_product: Ints, val_products: Ints, train_products: Ints, seed: int
+) -> Ints:
     """Image store rows of all `val` products and of a sample of `train`, up to GALLERY in all."""
     val_rows = np.flatnonzero(np.isin(image_product, val_products))
     train_rows = np.flatnonzero(np.isin(image_product, train_products))
@@ -62,7 +64,7 @@ def choose_gallery(image_product: Ints, val_products: Ints, train_products: Ints
 def retrieval(
     encoder: Encoder, valset: ValSet, images: Rows, texts: Rows, device: torch.device
 ) -> Metrics:
-    """Text-to-image figures of the encoder as it stands; alike on all workers, who share the work."""
+    """Text-to-image figures of the encoder as it is; alike on all workers, who share the work."""
     gallery_ND = _encode(encoder.image_head, images, valset.gallery_rows, device)
     query_QD = _encode(encoder.text_head, texts, valset.query_rows, device)
     metrics = [_judge(valset, query_QD, gallery_ND) if world_rank() == 0 else {}]

@@ -1,6 +1,6 @@
 """One worker of a run: from a plan to a trainee that has been fitted. Plain torch.
 
-    plan -> stores, sampler, trainee -> (restore) -> fit -> keep, after each epoch
+plan -> stores, sampler, trainee -> (restore) -> fit -> keep, after each epoch
 """
 
 import os
@@ -25,7 +25,7 @@ from xmodal.training.texts import TextStore
 from xmodal.training.validate import load_valset, retrieval
 
 Wrap = Callable[[nn.Module], nn.Module]
-Keep = Callable[[Trainee, Metrics, bool], None]
+Keep = Callable[[Trainee, Metrics], None]
 
 
 def train_worker(
@@ -39,7 +39,7 @@ def train_worker(
 
     Args:
         wrap: puts DDP around the encoder, and both on `device`.
-        keep: called on every worker after each epoch, with its figures and whether it is the best.
+        keep: called on every worker after each epoch, with its figures.
         checkpoint: a folder of `save_state` to go on from.
     """
     recipe = TrainingSettings(**plan.training)
@@ -63,7 +63,7 @@ def train_worker(
         sampler,
         recipe,
         validate=lambda: retrieval(trainee.encoder, valset, images, texts, device),
-        report=lambda metrics, is_best: keep(trainee, metrics, is_best),
+        report=lambda metrics: keep(trainee, metrics),
     )
     return trainee
 

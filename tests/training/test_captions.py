@@ -1,0 +1,85 @@
+"""xmodal/training/captions.py: which captions and pictures may be drawn, and how often."""
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from xmodal.training.captions import build_table, load_table
+
+ATTRIBUTES = pa.array(
+    [[("colour", "red"), ("kind", "shoe")], [("colour", "red")], [("kind", "shoe")]],
+    type=pa.map_(pa.string(), pa.string()),
+)
+
+
+def make_pairs(*rows):
+    """Rows of (text, product_row, source, facts); weight 1."""
+    texts, products, sources, facts = zip(*rows, strict=True)
+    return pa.table(
+        {
+            "text": texts,
+            "product_row": pa.array(products, pa.int64()),
+            "weight": pa.array([1.0] * len(rows), pa.float32()),
+            "source": sources,
+            "facts": pa.array(facts, pa.list_(pa.string())),
+        }
+    )
+
+
+def make_table(*rows, images=(0, 0, 1, 2)):
+    pairs = make_pairs(*rows)
+    number = {text: i for i, text in enumerate(dict.fromkeys(pairs["text"].to_pylist()))}
+    return build_table(pairs, number, np.array(images, dtype=np.int64), ATTRIBUTES)
+
+
+def test_a_product_without_picture_or_caption_is_left_out():
+    table = make_table(("a", 0, "title", []), ("b", 1, "title", []), images=(0, 2))
+    assert table.product_P.tolist() == [0]
+
+
+def test_captions_are_drawn_by_source_then_by_weight():
+    table = make_table(
+        ("t", 0, "title", []), ("a1", 0, "attributes", []), ("a2", 0, "attributes", [])
+    )
+    drawn = [table.draw_captions(np.array([u]))[0] for u in np.arange(0, 1, 0.001)]
+    share = np.bincount(table.caption_text[drawn]) / 1000
+    np.testing.assert_allclose(share, [3 / 4, 1 / 8, 1 / 8], atol=2e-3)
+
+
+def test_each_picture_of_a_product_is_drawn_and_no_other():
+    table = make_table(("a", 0, "title", []), ("b", 1, "title", []), ("c", 2, "title", []))
+    drawn = np.array([table.draw_images(np.full(3, u)) for u in (0.0, 0.49, 0.5, 0.99)])
+    assert drawn[:, 0].tolist() == [0, 0, 1, 1]
+    assert set(drawn[:, 1]) == {2}
+    assert set(drawn[:, 2]) == {3}
+
+
+def test_values_are_equal_where_their_numbers_are_and_none_is_zero():
+    table = make_table(
+        ("red shoe", 0, "attributes", ["colour=red", "kind=shoe"]),
+        ("b", 1, "title", []),
+        ("c", 2, "title", []),
+    )
+    colour, kind = table.codes_PC.T
+    assert colour[0] == colour[1] != 0
+    assert colour[2] == 0
+    assert kind[0] == kind[2] != 0
+    assert table.caption_uses.tolist() == [3, 0, 0]
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 0, 1)])
+def test_the_table_does_not_depend_on_the_order_of_the_pairs(order):
+    rows = [("a", 0, "title", []), ("b", 0, "glossary", []), ("c", 1, "title", [])]
+    number = {"a": 0, "b": 1, "c": 2}
+    images = np.array([0, 1])
+    table = build_table(make_pairs(*(rows[i] for i in order)), number, images, ATTRIBUTES)
+    assert table.caption_text.tolist() == [0, 1, 2]
+    np.testing.assert_allclose(table.caption_until, [0.6, 1.0, 1.0])
+
+
+def test_a_saved_table_opens_as_it_was(tmp_path):
+    table = make_table(("a", 0, "title", ["colour=red"]), ("b", 1, "title", []))
+    table.save(tmp_path)
+    loaded = load_table(tmp_path)
+    assert loaded.caption_uses.tolist() == table.caption_uses.tolist()
+    assert loaded.codes_PC.tolist() == table.codes_PC.tolist()
