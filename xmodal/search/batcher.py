@@ -41,7 +41,7 @@ class Batcher(Generic[Item, Result]):
         self._worker: asyncio.Task[None] | None = None
 
     async def __call__(self, item: Item, deadline_s: float) -> Result:
-        """The result for `item`. Raises Overloaded at once, DeadlineExceeded when its turn is too late."""
+        """The result for `item`. Raises Overloaded, or DeadlineExceeded if its turn is late."""
         if len(self._waiting) >= self._queue:
             raise Overloaded(f"{len(self._waiting)} queries are waiting; try again later")
         future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()

@@ -33,6 +33,7 @@ class Query:
 
     @property
     def kind(self) -> Kind:
+        """What the vector is made of."""
         if self.text and self.image:
             return "both"
         return "text" if self.text else "image"
@@ -45,7 +46,7 @@ class Query:
 
 @dataclass(frozen=True)
 class Encoded:
-    """The query as a unit vector (D,), and of a text what the reranker reads (features, no batch axis)."""
+    """The query as a unit vector (D,); of a text also what the reranker reads, by name."""
 
     vector_D: NDArray[np.float32]
     features: Mapping[str, NDArray[np.generic]] = field(default_factory=dict)
@@ -104,11 +105,15 @@ class Answer:
 
 
 class QueryEncoder(Protocol):
+    """The first stage."""
+
     async def encode(self, query: Query, deadline_s: float) -> Encoded:
         """The query as a vector. `deadline_s` is on the clock of `time.time()`."""
 
 
 class Retriever(Protocol):
+    """The second stage."""
+
     async def retrieve(
         self, vector_D: NDArray[np.float32], k: int, wanted: Filter, kind: Kind
     ) -> Candidates:
@@ -116,6 +121,8 @@ class Retriever(Protocol):
 
 
 class Reranker(Protocol):
+    """The third stage; a release may lack it."""
+
     async def rerank(
         self, encoded: Encoded, candidates: Candidates, deadline_s: float
     ) -> NDArray[np.float32]:

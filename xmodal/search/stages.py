@@ -13,12 +13,12 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from xmodal.index.facets import Filter
+from xmodal.index.tokens import TokenStore
 from xmodal.index.version import Index, Kind
 from xmodal.matcher.encoder import Encoder
-from xmodal.matcher.reranker import Reranker as RerankerModel
 from xmodal.search.batcher import Batcher
 from xmodal.search.query import Candidates, Encoded, Query
 
@@ -113,13 +113,11 @@ class _Pair:
 class LocalReranker:
     """The cross-encoder over candidates' patch tokens, read from the index's token store."""
 
-    def __init__(self, model: RerankerModel, index: Index, pools: Pools, queue: int = 64) -> None:
-        self._model, self._tokens = model.eval(), index.tokens
+    def __init__(self, model: nn.Module, tokens: TokenStore, pools: Pools, queue: int = 64) -> None:
+        self._model, self._tokens = model.eval(), tokens
         self._batch = Batcher[_Pair, Floats](self._rerank, pools.torch, largest=8, queue=queue)
 
-    async def rerank(
-        self, encoded: Encoded, candidates: Candidates, deadline_s: float
-    ) -> Floats:
+    async def rerank(self, encoded: Encoded, candidates: Candidates, deadline_s: float) -> Floats:
         """Logits (K,) of the candidates. Raises Overloaded or DeadlineExceeded."""
         return await self._batch(_Pair(encoded, candidates), deadline_s)
 

@@ -1,0 +1,83 @@
+"""xmodal/search/stages.py and opened.py: real parts, one process, no Ray."""
+
+import asyncio
+import time
+
+import numpy as np
+import pytest
+
+from tests.factories import make_picture
+from tests.shops import add_release, tiny_home
+from xmodal.catalog.store import current_catalog
+from xmodal.errors import IndexMismatch, UserError
+from xmodal.index.facets import as_filter
+from xmodal.matcher.saved import load_encoder
+from xmodal.retrieval.embed import embed_pictures, embed_texts
+from xmodal.search.opened import Parts, open_encoder, open_searcher, warm
+from xmodal.search.query import Query
+from xmodal.search.stages import make_pools
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture(scope="module")
+def parts(home):
+    release = tiny_home(home)
+    return Parts(release.matcher_folder(home), release.index_folder(home))
+
+
+def encode(parts, query):
+    stage = open_encoder(parts, make_pools())
+    return asyncio.run(stage.encode(query, time.time() + 60)).vector_D
+
+
+def test_queries_are_encoded_as_the_index_was(parts):
+    encoder, picture = load_encoder(parts.matcher / "encoder"), make_picture(3)
+    text_D, image_D = embed_texts(encoder, ["red bag"])[0], embed_pictures(encoder, [picture])[0]
+    np.testing.assert_allclose(encode(parts, Query(text="red bag")), text_D, atol=1e-5)
+    np.testing.assert_allclose(encode(parts, Query(image=picture)), image_D, atol=1e-5)
+
+
+def test_text_and_picture_are_merged_into_one_unit_vector(parts):
+    encoder, picture = load_encoder(parts.matcher / "encoder"), make_picture(3)
+    both_D = embed_texts(encoder, ["bag"])[0] + embed_pictures(encoder, [picture])[0]
+    found_D = encode(parts, Query(text="bag", image=picture))
+    np.testing.assert_allclose(found_D, both_D / np.linalg.norm(both_D), atol=1e-5)
+
+
+def test_many_at_once_equal_one_at_a_time(parts):
+    stage = open_encoder(parts, make_pools())
+    queries = [Query(text=text) for text in ("red shoe", "blue", "green bag or shirt", "红色鞋子")]
+
+    async def together():
+        return await asyncio.gather(*(stage.encode(q, time.time() + 60) for q in queries))
+
+    for query, found in zip(queries, asyncio.run(together()), strict=True):
+        np.testing.assert_allclose(found.vector_D, encode(parts, query), atol=1e-5)
+
+
+def test_a_picture_that_is_none_is_the_users_error(parts):
+    with pytest.raises(UserError, match="picture"):
+        encode(parts, Query(image=b"no picture"))
+
+
+def test_a_whole_search_answers_with_filter(parts):
+    searcher, _ = open_searcher(parts, make_pools(), depth=10)
+
+    async def run():
+        await warm(searcher)
+        query = Query(image=make_picture(40), wanted=as_filter({"colour": "blue"}))
+        return await searcher.answer(query, time.time() + 60)
+
+    found = asyncio.run(run())
+    assert found.hits[0].product_id == "p004"
+    assert {hit.attributes["colour"] for hit in found.hits} == {"blue"}
+
+
+def test_a_matcher_with_anothers_index_never_opens(home, parts):
+    other = add_release(home, current_catalog(home), seed=5)
+    with pytest.raises(IndexMismatch):
+        open_searcher(Parts(parts.matcher, other.index_folder(home)), make_pools(), depth=10)

@@ -1,0 +1,74 @@
+"""Opens what a search needs from a saved matcher and an index version, and warms it.
+
+`open_searcher` gives all stages in one process; a deployment of the spread topology opens one.
+Matcher and index are checked against each other on the way: a mismatched pair never starts.
+"""
+
+import io
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image
+
+from xmodal.index.proof import prove_encoder
+from xmodal.index.version import Index, open_index
+from xmodal.matcher.saved import load_encoder, load_matcher, read_facts
+from xmodal.search.query import Query
+from xmodal.search.searcher import Searcher
+from xmodal.search.stages import LocalEncoder, LocalReranker, LocalRetriever, Pools
+
+WARM_ROUNDS = 3
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Where a release's matcher and index lie."""
+
+    matcher: Path
+    index: Path
+
+    @property
+    def has_reranker(self) -> bool:
+        """Whether the saved matcher holds a reranker."""
+        return bool(read_facts(self.matcher).reranker)
+
+
+def open_searcher(parts: Parts, pools: Pools, depth: int) -> tuple[Searcher, Index]:
+    """All stages in this process. Raises MatcherError, IndexMismatch or IndexDamaged."""
+    matcher = load_matcher(parts.matcher)
+    index = open_index(parts.index, matcher.facts.encoder)
+    prove_encoder(index, matcher.encoder)
+    reranker = None
+    if matcher.reranker is not None:
+        reranker = LocalReranker(matcher.reranker, index.tokens, pools)
+    encoder, retriever = LocalEncoder(matcher.encoder, pools), LocalRetriever(index, pools)
+    return Searcher(encoder, retriever, reranker, depth), index
+
+
+def open_encoder(parts: Parts, pools: Pools) -> LocalEncoder:
+    """The encoder alone."""
+    return LocalEncoder(load_encoder(parts.matcher / "encoder"), pools)
+
+
+def open_retriever(parts: Parts, pools: Pools) -> LocalRetriever:
+    """The index alone, checked against the matcher's fingerprint."""
+    index = open_index(parts.index, read_facts(parts.matcher).encoder)
+    return LocalRetriever(index, pools)
+
+
+def open_reranker(parts: Parts, pools: Pools) -> LocalReranker:
+    """The reranker with the index's token store."""
+    from xmodal.matcher.reranker import load_reranker
+
+    index = open_index(parts.index, read_facts(parts.matcher).encoder)
+    return LocalReranker(load_reranker(parts.matcher / "reranker"), index.tokens, pools)
+
+
+async def warm(searcher: Searcher) -> None:
+    """A few queries of each kind: pages are read, kernels chosen, costs measured."""
+    picture = io.BytesIO()
+    Image.new("RGB", (64, 64), "grey").save(picture, "PNG")
+    for _ in range(WARM_ROUNDS):
+        for query in (Query(text="red shoe", limit=10), Query(image=picture.getvalue())):
+            await searcher.answer(query, time.time() + 60)
