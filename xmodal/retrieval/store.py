@@ -18,6 +18,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from xmodal.errors import StorageError
+from xmodal.fingerprint import of_json
 from xmodal.storage import publish_file, read_json, write_json_atomic
 
 What = Literal["trunk", "vector", "vector+tokens"]
@@ -62,6 +63,14 @@ class Plan:
         size = max(_SHARD_PRODUCTS, -(-self.n_products // _MOST_SHARDS))
         starts = range(0, self.n_products, size)
         return [Shard(i, s, min(s + size, self.n_products)) for i, s in enumerate(starts)]
+
+
+def vector_folder(home: Path, encoder: str, catalog: str) -> Path:
+    """Where a home keeps vectors and tokens, by the fingerprints of encoder and catalogue.
+
+    Evaluation, index build and reranker training share them: a pair is embedded once.
+    """
+    return home / "cache" / of_json([encoder, catalog]) / "vectors"
 
 
 def begin_store(folder: Path, plan: Plan) -> list[Shard]:
