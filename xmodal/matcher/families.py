@@ -8,9 +8,11 @@ from xmodal.matcher import offline
 from xmodal.matcher.encoder import Encoder
 from xmodal.matcher.image_tower import load_weights, make_timm, pixel_statistics, split
 from xmodal.matcher.inputs import derive_image_size
+from xmodal.matcher.open_clip_dual import make_open_clip, restore_open_clip
 from xmodal.matcher.spec import EncoderSpec
 from xmodal.matcher.text_tower import load_text
 from xmodal.matcher.towers import Towers, restore_towers
+from xmodal.matcher.transformers_dual import make_transformers, restore_transformers
 from xmodal.matcher.words import Vocabulary
 from xmodal.settings import MatcherSettings
 
@@ -36,6 +38,10 @@ def make_encoder(
     if family == "towers" and "+" in name:
         image, _, weights = name.partition("+")[0].partition("@")
         return _make_towers(settings, (image, weights), texts, pictures)
+    if family == "open_clip" and name:
+        return make_open_clip(settings, texts)
+    if family == "transformers" and name:
+        return make_transformers(settings, texts)
     raise MatcherError(
         f"matcher.base={settings.base!r}: give `offline`, `open_clip:NAME[@WEIGHTS]`, "
         "`transformers:NAME_OR_FOLDER` or `towers:TIMM[@FILE]+TEXT`"
@@ -46,6 +52,10 @@ def restore_encoder(spec: EncoderSpec, vocabulary: Vocabulary, folder: Path) -> 
     """The architecture that was saved in `folder`, its weights still random."""
     if spec.family == "towers":
         return restore_towers(spec, vocabulary, folder)
+    if spec.family == "open_clip":
+        return restore_open_clip(spec, vocabulary, folder)
+    if spec.family == "transformers":
+        return restore_transformers(spec, vocabulary, folder)
     raise MatcherError(f"{folder}/spec.json: unknown family {spec.family!r}")
 
 

@@ -7,20 +7,20 @@ Shapes: B pictures or texts, C H W image, T tokens of the text tower, W words of
 
 import io
 import statistics
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import log
 
 import numpy as np
 import torch
 from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
-from transformers import PreTrainedTokenizerBase
 
 from xmodal.errors import QueryError
 from xmodal.matcher.spec import EncoderSpec
 from xmodal.matcher.words import Vocabulary
 
 Features = dict[str, Tensor]
+Tokenise = Callable[[list[str]], Features]
 
 MAX_PIXELS = 50_000_000
 _WHITE = (255, 255, 255)
@@ -32,10 +32,11 @@ class Inputs:
     """Preprocessing of one encoder, as its `spec` says."""
 
     def __init__(
-        self, spec: EncoderSpec, tokenizer: PreTrainedTokenizerBase | None, vocabulary: Vocabulary
+        self, spec: EncoderSpec, tokenise: Tokenise, vocabulary: Vocabulary
     ) -> None:
+        """`tokenise` turns texts into what the family's text tower reads."""
         self.spec = spec
-        self.tokenizer = tokenizer
+        self.tokenise = tokenise
         self.vocabulary = vocabulary
 
     def image(self, encoded: bytes) -> Tensor:
@@ -55,12 +56,10 @@ class Inputs:
         return torch.from_numpy(pixels_BHWC).permute(0, 3, 1, 2)
 
     def texts(self, texts: Sequence[str]) -> Features:
-        """Texts as ids: `ids_BT` and `mask_BT` of the tower's tokenizer, `words_BW`; int64.
-
-        T is the longest text's; W is the spec's `max_words`, padded with 0. Unknown tokens are
-        masked: they would only blur the mean of the known ones.
+        """Texts as int64 ids: `ids_BT` and mostly `mask_BT` of the tower's own tokenizer, and
+        `words_BW` of the vocabulary, W the spec's `max_words`, padded with 0.
         """
-        return self._tokens(texts) | {"words_BW": self.words(texts)}
+        return self.tokenise(list(texts)) | {"words_BW": self.words(texts)}
 
     def words(self, texts: Sequence[str]) -> Tensor:
         """Vocabulary ids of texts, int64 (B, W), padded with 0."""
@@ -69,23 +68,6 @@ class Inputs:
             ids = self.vocabulary.encode(text)[: self.spec.max_words]
             ids_BW[row, : len(ids)] = torch.tensor(ids, dtype=torch.int64)
         return ids_BW
-
-    def _tokens(self, texts: Sequence[str]) -> Features:
-        if self.tokenizer is None:
-            return {}
-        batch = self.tokenizer(
-            list(texts),
-            padding="longest",
-            truncation=True,
-            max_length=self.spec.max_tokens,
-            return_tensors="pt",
-            return_token_type_ids=False,
-        )
-        ids_BT, mask_BT = batch["input_ids"], batch["attention_mask"]
-        unknown = self.tokenizer.unk_token_id
-        if unknown is not None:
-            mask_BT = mask_BT * (ids_BT != unknown)
-        return {"ids_BT": ids_BT, "mask_BT": mask_BT}
 
     def _fit(self, picture: Image.Image) -> Image.Image:
         height, width = self.spec.image_size

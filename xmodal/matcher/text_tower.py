@@ -11,6 +11,7 @@ from transformers import AutoConfig, AutoModel, AutoTokenizer, PreTrainedTokeniz
 from transformers.utils import logging
 
 from xmodal.errors import MatcherError
+from xmodal.matcher.inputs import Features
 
 
 class TextTower(nn.Module):
@@ -36,6 +37,32 @@ class TextTower(nn.Module):
         return cast(Tensor, sentence_BS.float())
 
 
+class SentenceTokens:
+    """Tokens of a sentence model: `ids_BT` and `mask_BT`, T the longest text's.
+
+    Unknown tokens are masked: in a mean they would only blur the known ones.
+    """
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, max_tokens: int) -> None:
+        self.tokenizer = tokenizer
+        self.max_tokens = max_tokens
+
+    def __call__(self, texts: list[str]) -> Features:
+        """Int64 ids and mask of texts."""
+        batch = self.tokenizer(
+            texts,
+            padding="longest",
+            truncation=True,
+            max_length=self.max_tokens,
+            return_tensors="pt",
+            return_token_type_ids=False,
+        )
+        ids_BT, mask_BT = batch["input_ids"], batch["attention_mask"]
+        if self.tokenizer.unk_token_id is not None:
+            mask_BT = mask_BT * (ids_BT != self.tokenizer.unk_token_id)
+        return {"ids_BT": ids_BT, "mask_BT": mask_BT}
+
+
 def load_text(source: str) -> tuple[TextTower, PreTrainedTokenizerBase]:
     """A pretrained text model and its tokenizer, from a folder or by its hub id.
 
@@ -48,7 +75,7 @@ def load_text(source: str) -> tuple[TextTower, PreTrainedTokenizerBase]:
         model = AutoModel.from_pretrained(source, local_files_only=is_local)
         tokenizer = AutoTokenizer.from_pretrained(source, local_files_only=is_local)
     except (OSError, ValueError, KeyError) as error:
-        raise MatcherError(f"text tower {source!r}: {_first_line(error)}") from error
+        raise MatcherError(f"text tower {source!r}: {first_line(error)}") from error
     return TextTower(model), tokenizer
 
 
@@ -65,11 +92,12 @@ def restore_text(folder: Path) -> tuple[TextTower, PreTrainedTokenizerBase]:
         tokenizer = AutoTokenizer.from_pretrained(folder / "tokenizer", local_files_only=True)
     except (OSError, ValueError, KeyError) as error:
         raise MatcherError(
-            f"{folder}: cannot read text/ or tokenizer/ ({_first_line(error)}); "
+            f"{folder}: cannot read text/ or tokenizer/ ({first_line(error)}); "
             "copy the matcher folder again"
         ) from error
     return TextTower(AutoModel.from_config(config)), tokenizer
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """The first line of what a library says; some say twenty."""
     return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -21,7 +21,7 @@ from xmodal.matcher.heads import ImageHead, LinearHead, TextHead
 from xmodal.matcher.image_tower import TokenUpper, make_timm, split
 from xmodal.matcher.inputs import Features, Inputs
 from xmodal.matcher.spec import EncoderSpec
-from xmodal.matcher.text_tower import TextTower, restore_text, save_text
+from xmodal.matcher.text_tower import SentenceTokens, TextTower, restore_text, save_text
 from xmodal.matcher.tokens import ImageViews, PatchTokens
 from xmodal.matcher.words import Vocabulary
 
@@ -37,7 +37,8 @@ class Towers(Encoder):
         tokenizer: PreTrainedTokenizerBase,
         vocabulary: Vocabulary,
     ) -> None:
-        super().__init__(spec, Inputs(spec, tokenizer, vocabulary))
+        super().__init__(spec, Inputs(spec, SentenceTokens(tokenizer, spec.max_tokens), vocabulary))
+        self.tokenizer = tokenizer
         self.lower, self.base, _ = split(image_model, spec.trained_blocks)
         self.tuned = deepcopy(self.base) if self.is_tuned else nn.Identity()
         self.text = text
@@ -68,7 +69,7 @@ class Towers(Encoder):
         """A copy on the same trunks, cut at the same block, whose heads are linear and unset."""
         copy = deepcopy(self)
         copy.spec = replace(self.spec, head="linear", dim=dim, train_text=False, dropout=0.0)
-        copy.inputs = Inputs(copy.spec, self.inputs.tokenizer, self.inputs.vocabulary)
+        copy.inputs = Inputs(copy.spec, self.inputs.tokenise, self.inputs.vocabulary)
         copy.tuned = nn.Identity()
         copy.text.requires_grad_(False)
         copy.image_out = LinearHead(self.features, dim)
@@ -113,8 +114,7 @@ class Towers(Encoder):
 
     def save_parts(self, folder: Path) -> None:
         """The text model's config and the tokenizer."""
-        assert self.inputs.tokenizer is not None
-        save_text(self.text, self.inputs.tokenizer, folder)
+        save_text(self.text, self.tokenizer, folder)
 
     def _measure(self) -> tuple[int, int]:
         """Pooled features F and channels of the last map."""
