@@ -1,6 +1,7 @@
 """Rows of a CSV file, streamed; a bad line costs itself, never the lines after it."""
 
 import csv
+import io
 from collections import deque
 from collections.abc import Iterator
 from typing import IO
@@ -42,7 +43,7 @@ def read_rows(system: fs.FileSystem, path: str, name: str) -> Iterator[tuple[Raw
     names = column_names(system, path)
     csv.field_size_limit(_MOST_CHARS)
     with system.open_input_stream(path, buffer_size=1 << 20) as file:
-        lines = _Lines(file)
+        lines = _Lines(io.BufferedReader(file))  # Arrow's own streams know no lines
         header = lines.take()
         delimiter = _delimiter(header)
         for row, (values, fault) in enumerate(_records(lines, delimiter), start=1):

@@ -18,6 +18,7 @@ from pathlib import Path
 from xmodal import fingerprint
 from xmodal.catalog import shop
 from xmodal.catalog.captions import Glossary, read_glossary
+from xmodal.catalog.demo import write_demo_shop
 from xmodal.catalog.images import ImageFault, Picture, check_image
 from xmodal.catalog.judging import judge
 from xmodal.catalog.pairs import Texts, write_pairs
@@ -31,7 +32,9 @@ from xmodal.errors import CatalogError
 from xmodal.settings import CatalogSettings
 from xmodal.storage import publish, scratch, settle
 
+DEMO = "demo"
 _FORMAT = 1
+_DRAWING = 0.9  # of the time that the demo shop takes until it is in
 Progress = Callable[[float], None]  # told the share that was done since the last call
 
 
@@ -64,13 +67,15 @@ class _Intake:
 def ingest(
     folder: str, settings: CatalogSettings, home: Path, seed: int, progress: Progress
 ) -> IngestSummary:
-    """Take `folder` in and make it the home's current catalogue.
+    """Take `folder` in and make it the home's current catalogue; `demo` is drawn into the home.
 
     Raises:
         HomeError: the home holds another folder's shop.
         CatalogError: no such folder, no product in it, or too many bad rows.
         QueriesError: judged queries that cannot be read or name unknown products.
     """
+    if folder == DEMO:
+        folder, progress = _drawn(home / "demo-shop", seed, progress)
     source = find_source(folder, settings.columns)
     place = source.folder
     shop.claim(home, place)
@@ -94,6 +99,17 @@ def ingest(
         intake.converted,
         (*source.notes, *notes),
     )
+
+
+def _drawn(folder: Path, seed: int, progress: Progress) -> tuple[str, Progress]:
+    """Draw the demo shop where it is not there yet; the progress left is for taking it in."""
+    products = 2500
+
+    def drawn(n: int) -> None:
+        progress(_DRAWING * n / products)
+
+    write_demo_shop(folder, products, seed, drawn)
+    return str(folder), lambda share: progress((1 - _DRAWING) * share)
 
 
 def _take_in(
