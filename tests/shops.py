@@ -1,116 +1,81 @@
-"""Tiny shops for tests: an ingested catalogue, a matcher, an index, a release, all real."""
+"""Plain factories of catalogue folders: a CSV beside images, or Parquet."""
 
+import csv
+import io
+import random
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from PIL import Image
 
-from tests.factories import CAPTIONS, make_picture, tiny_encoder
-from xmodal.catalog.schema import PAIR, PRODUCT
-from xmodal.catalog.store import Catalog, Manifest, Part, open_catalog
-from xmodal.fingerprint import of_file, of_json
-from xmodal.index.build import build_index
-from xmodal.index.version import Index
-from xmodal.matcher.encoder import Encoder
-from xmodal.matcher.saved import read_facts, save_matcher
-from xmodal.registry.pointer import MatcherVersion, Release, make_release, move_pointer
-from xmodal.retrieval.embed import embed_here
-from xmodal.retrieval.store import FeatureStore, Plan
-from xmodal.storage import write_json_atomic
+from xmodal.catalog.ingest import IngestSummary, ingest
+from xmodal.settings import CatalogSettings
 
-COLOURS, KINDS = ("red", "blue", "green"), ("shoe", "shirt", "bag")
+Row = dict[str, Any]
 
 
-def product_row(number: int, pictures: int = 1) -> dict[str, object]:
-    """One product of the schema: its title, colour and kind follow from `number`."""
-    colour, kind = COLOURS[number % 3], KINDS[number // 3 % 3]
-    return {
-        "product_id": f"p{number:03d}",
-        "title": f"{colour} {kind}",
-        "images": [make_picture(number * 10 + picture) for picture in range(pictures)],
-        "attributes": [("colour", colour), ("kind", kind)],
-        "description": "",
-        "price": float(number),
-        "url": "",
-        "lang": "en",
-        "split": ("train", "train", "val", "dev")[number % 4],
-    }
+def picture(seed: int = 0, size: tuple[int, int] = (48, 64), mode: str = "RGB") -> Image.Image:
+    """A picture of 6 x 8 random cells, so that no two seeds look alike."""
+    rng = random.Random(seed)
+    cells = Image.frombytes("RGB", (6, 8), rng.randbytes(6 * 8 * 3))
+    return cells.resize(size, Image.Resampling.NEAREST).convert(mode)
 
 
-def write_catalog(folder: Path, rows: Sequence[dict[str, object]]) -> Catalog:
-    """An ingested catalogue of these rows, without pairs and judged queries."""
-    (folder / "products").mkdir(parents=True)
-    part = folder / "products" / "part-00000.parquet"
-    pq.write_table(pa.Table.from_pylist(list(rows), PRODUCT), part, row_group_size=8)
-    pq.write_table(PAIR.empty_table(), folder / "pairs.parquet")
-    n_images = sum(len(row["images"]) for row in rows)  # type: ignore[arg-type]
-    Manifest(
-        id=folder.name,
-        fingerprint=of_file(part),
-        source=str(folder),
-        n_products=len(rows),
-        n_images=n_images,
-        counts={},
-        parts=[Part(part.name, len(rows))],
-        n_pairs=0,
-        quarantine={},
-        made_val=False,
-        made_queries={},
-        n_queries={},
-        straddling={},
-    ).write(folder)
-    return open_catalog(folder)
+def encoded(seed: int = 0, kind: str = "JPEG", **how: Any) -> bytes:
+    """`picture` as a file's bytes."""
+    file = io.BytesIO()
+    picture(seed, **how).save(file, kind)
+    return file.getvalue()
 
 
-def tiny_catalog(folder: Path, products: int = 24) -> Catalog:
-    """Products with one picture, but for p001 with three, and the last two without any."""
-    pictures = [3 if n == 1 else 0 if n >= products - 2 else 1 for n in range(products)]
-    return write_catalog(folder, [product_row(n, count) for n, count in enumerate(pictures)])
+def make_rows(n: int = 40) -> list[Row]:
+    """`n` products of train: id, title, image path, colour and kind."""
+    colours, kinds = ("Red", "Blue", "Green"), ("Shoes", "Shirts", "Bags", "Hats")
+    return [
+        {
+            "product_id": f"p{i:03d}",
+            "image": f"images/{i:03d}.jpg",
+            "title": f"{colours[i % 3]} {kinds[i % 4]} number {i}",
+            "colour": colours[i % 3],
+            "kind": kinds[i % 4],
+        }
+        for i in range(n)
+    ]
 
 
-def embed(catalog: Catalog, encoder: Encoder, folder: Path) -> FeatureStore:
-    """Vectors and tokens of a catalogue, in this process."""
-    plan = Plan("vector+tokens", folder.name, catalog.manifest.fingerprint, catalog.n_products)
+def write_csv(folder: Path, rows: Sequence[Row], name: str = "products.csv") -> Path:
+    """A CSV of `rows`, and a picture for every image path that has none yet."""
     folder.mkdir(parents=True, exist_ok=True)
-    return embed_here(encoder, catalog, folder, plan)
+    with (folder / name).open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, list(dict.fromkeys(k for row in rows for k in row)))
+        writer.writeheader()
+        writer.writerows(rows)
+    for number, row in enumerate(rows):
+        for path in str(row.get("image") or "").split("|"):
+            if path and not (folder / path).exists():
+                (folder / path).parent.mkdir(parents=True, exist_ok=True)
+                (folder / path).write_bytes(encoded(number * 100 + len(path)))
+    return folder
 
 
-def tiny_index(folder: Path, catalog: Catalog, encoder: Encoder, fingerprint: str = "e0") -> Index:
-    """An index of `catalog` below `folder`."""
-    store = embed(catalog, encoder, folder / f"store-{fingerprint}")
-    return build_index(store, catalog, encoder, fingerprint, folder / "indexes")
+def write_parquet(folder: Path, rows: Sequence[Row], name: str = "part-0.parquet") -> Path:
+    """A Parquet file of `rows`, as they are."""
+    folder.mkdir(parents=True, exist_ok=True)
+    pq.write_table(pa.Table.from_pylist(list(rows)), folder / name)
+    return folder
 
 
-def tiny_home(home: Path, products: int = 24) -> Release:
-    """A home with a catalogue, a matcher of random weights, its index, and a release of them."""
-    catalog = tiny_catalog(home / "catalogs" / "c1", products)
-    write_json_atomic(home / "catalog.json", {"source": "made here", "current": "c1"})
-    return add_release(home, catalog, seed=0)
+def take_in(folder: Path, home: Path, seed: int = 0, **settings: Any) -> IngestSummary:
+    """Ingest `folder` into `home`, with `settings` of the catalogue."""
+    return ingest(str(folder), CatalogSettings(**settings), home, seed, lambda share: None)
 
 
-def add_release(home: Path, catalog: Catalog, seed: int) -> Release:
-    """Another matcher (by `seed`), its index, and the pointer moved to both."""
-    folder = home / "runs" / f"run{seed}" / "matcher"
-    encoder = tiny_encoder(CAPTIONS, seed=seed)
-    save_matcher(folder, encoder)
-    fingerprint = read_facts(folder).encoder
-    index = tiny_index(home, catalog, encoder, fingerprint)
-    matcher = MatcherVersion("xmodal", str(seed + 1), str(folder.relative_to(home)), fingerprint)
-    release = make_release(
-        home,
-        matcher,
-        index=index.facts.id,
-        catalog=catalog.manifest.id,
-        settings=of_json({}),
-        gate={"verdict": "first"},
-    )
-    move_pointer(home, release)
-    return release
-
-
-def unit(*numbers: float) -> np.ndarray:
-    """A unit vector of these directions."""
-    vector = np.array(numbers, dtype=np.float32)
-    return vector / np.linalg.norm(vector)
+def quarantined(folder: Path) -> dict[str, list[str]]:
+    """Product ids in a quarantine folder, by reason."""
+    return {
+        path.stem: pq.read_table(path)["product_id"].to_pylist()
+        for path in sorted(folder.glob("*.parquet"))
+    }

@@ -75,7 +75,7 @@ def _decoded(content: bytes, max_pixels: int) -> Picture:
         image.load()
         plain = _plain(image)
     is_converted = plain is not image
-    rgb = plain.convert("RGB")
+    rgb = plain if plain.mode == "RGB" else plain.convert("RGB")
     pixels = of_bytes(f"{rgb.width}x{rgb.height}:".encode() + rgb.tobytes())
     stored = _encoded(plain, kind) if is_converted else content
     return Picture(stored, pixels, difference_hash(rgb), is_converted)

@@ -1,0 +1,115 @@
+"""xmodal/console.py: flags, one-line errors, progress without a terminal."""
+
+import subprocess
+import sys
+import time
+
+import pytest
+
+from xmodal.console import job_parser, next_command, progress, run_job, table
+from xmodal.errors import CatalogError, StorageError
+
+
+def run(argv, job=lambda job: 0, flag=None):
+    parser = job_parser("Do it.\n\nMore.")
+    if flag:
+        parser.add_argument(flag)
+    return run_job(parser, argv, job)
+
+
+def raising(error):
+    def job(_):
+        raise error
+
+    return job
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "line"),
+    [
+        (CatalogError("no folder"), 2, "error: no folder\n"),
+        (StorageError("disk full"), 1, "error: disk full\n"),
+        (ZeroDivisionError("x\ny"), 1, "error: ZeroDivisionError: x y (--trace shows where)\n"),
+    ],
+)
+def test_an_error_is_one_line_and_an_exit_code(error, code, line, capsys):
+    assert run([], raising(error)) == code
+    assert capsys.readouterr().err == line
+
+
+def test_trace_shows_where(capsys):
+    assert run(["--trace"], raising(CatalogError("no folder"))) == 2
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_a_bad_setting_is_the_users_error(capsys):
+    assert run(["--set", "training.epoch=3"]) == 2
+    assert "did you mean training.epochs" in capsys.readouterr().err
+
+
+def test_an_interrupt_is_quiet(capsys):
+    assert run([], raising(KeyboardInterrupt())) == 130
+    assert capsys.readouterr().err == "stopped\n"
+
+
+def test_print_config_shows_who_set_what(capsys, monkeypatch):
+    monkeypatch.setenv("XMODAL_SEED", "7")
+    assert run(["--print-config", "--set", "training.epochs=3"], raising(ValueError)) == 0
+    lines = {line.split()[0]: line.split()[1:] for line in capsys.readouterr().out.splitlines()}
+    assert lines["training.epochs"] == ["3", "--set"]
+    assert lines["seed"] == ["7", "XMODAL_SEED"]
+    assert lines["training.batch"][-1] == "default"
+
+
+def test_a_jobs_own_flag_becomes_a_setting():
+    parser = job_parser("Do it.")
+    parser.add_argument("--catalog")
+    seen = []
+    code = run_job(
+        parser,
+        ["--catalog", "/shop"],
+        lambda job: seen.append(job.settings.catalog.path) or 0,
+        lambda args: [f"catalog.path={args.catalog}"],
+    )
+    assert (code, seen) == (0, ["/shop"])
+
+
+def test_the_job_knows_its_home(tmp_path, monkeypatch):
+    monkeypatch.setenv("XMODAL_HOME", str(tmp_path))
+    seen = []
+    assert run([], lambda job: seen.append(job.home) or 0) == 0
+    assert seen == [tmp_path]
+
+
+def test_without_a_terminal_every_tenth_is_a_line(capsys):
+    with progress("embed", 40) as bar:
+        for _ in range(40):
+            bar.advance()
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(" after")[0] for line in lines] == [f"embed: {p}0 %" for p in range(1, 11)]
+
+
+def test_a_table_aligns(capsys):
+    table("made", {"rows": 3, "products": "many"})
+    assert capsys.readouterr().out == "\nmade\n  rows      3\n  products  many\n"
+
+
+def test_the_next_command_can_be_pasted(capsys):
+    next_command("make serve")
+    assert capsys.readouterr().out == "\nnext: make serve\n"
+
+
+def test_help_answers_within_a_second():
+    start = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "jobs/ingest.py", "--help"], capture_output=True, text=True
+    )
+    took_s = time.monotonic() - start
+    assert done.returncode == 0
+    assert "--print-config" in done.stdout
+    assert took_s < 5  # a second on a free machine; torch alone would take longer than this
+    heavy = (
+        "import sys; import jobs.ingest; print([m for m in ('torch', 'ray') if m in sys.modules])"
+    )
+    light = subprocess.run([sys.executable, "-c", heavy], capture_output=True, text=True)
+    assert light.stdout.strip() == "[]"

@@ -1,0 +1,97 @@
+"""xmodal/storage.py: whole or not at all."""
+
+import errno
+import os
+
+import pytest
+from pyarrow import fs
+
+from xmodal.errors import StorageError
+from xmodal.storage import (
+    filesystem,
+    publish,
+    publish_file,
+    read_json,
+    scratch,
+    settle,
+    write_json_atomic,
+)
+
+
+def test_a_published_folder_appears_whole(tmp_path):
+    final = tmp_path / "deep" / "index"
+    with publish(final) as folder:
+        (folder / "rows").write_text("1")
+        assert not final.exists()
+    assert (final / "rows").read_text() == "1"
+    assert os.listdir(final.parent) == ["index"]
+
+
+def test_a_failure_leaves_nothing(tmp_path):
+    with pytest.raises(ValueError, match="half"), publish(tmp_path / "index") as folder:
+        (folder / "rows").write_text("1")
+        raise ValueError("half")
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_failure_leaves_the_old_one(tmp_path):
+    write_json_atomic(tmp_path / "pointer.json", 1)
+    with pytest.raises(ValueError), publish_file(tmp_path / "pointer.json") as path:
+        path.write_text("2")
+        raise ValueError
+    assert read_json(tmp_path / "pointer.json") == 1
+
+
+def test_a_folder_is_replaced(tmp_path):
+    for content in ("old", "new"):
+        with publish(tmp_path / "index") as folder:
+            (folder / content).touch()
+    assert os.listdir(tmp_path / "index") == ["new"]
+
+
+def test_a_full_disk_is_one_line(tmp_path):
+    with pytest.raises(StorageError, match="disk is full; free some space"):
+        with publish(tmp_path / "index"):
+            raise OSError(errno.ENOSPC, "No space left on device")
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_really_full_disk_is_one_line(tmp_path):
+    if not os.path.exists("/dev/full"):
+        pytest.skip("no /dev/full here")
+    with pytest.raises(StorageError, match="disk is full"), publish(tmp_path / "index"):
+        with open("/dev/full", "w") as file:
+            file.write("x" * 100_000)
+
+
+def test_what_a_dead_process_left_is_swept(tmp_path):
+    dead = tmp_path / ".index.999999999-abcd.tmp"
+    alive = tmp_path / f".index.{os.getpid()}-abcd.tmp"
+    dead.mkdir()
+    alive.mkdir()
+    with publish(tmp_path / "index"):
+        pass
+    assert not dead.exists()
+    assert alive.exists()
+
+
+def test_scratch_is_gone_unless_settled(tmp_path):
+    with scratch(tmp_path):
+        pass
+    with scratch(tmp_path) as folder:
+        settle(folder, tmp_path / "kept")
+    assert os.listdir(tmp_path) == ["kept"]
+
+
+def test_what_is_not_json_is_named(tmp_path):
+    (tmp_path / "x.json").write_text("{")
+    with pytest.raises(StorageError, match=r"x\.json: cannot be read as JSON"):
+        read_json(tmp_path / "x.json")
+
+
+def test_a_path_or_a_uri_is_a_place(tmp_path):
+    assert filesystem(tmp_path) == (fs.LocalFileSystem(), str(tmp_path))
+    system, path = filesystem(f"file://{tmp_path}")
+    assert (system.type_name, path) == ("local", str(tmp_path))
+    with pytest.raises(StorageError, match="nowhere"):
+        filesystem("nowhere://shop")
