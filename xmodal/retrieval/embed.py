@@ -49,7 +49,7 @@ _TEXTS = 256
 
 
 def image_features(
-    encoder: Encoder, catalog: Catalog, start: int, stop: int, what: What, batch: int = BATCH
+    encoder: Encoder, catalog: Catalog, start: int, stop: int, what: What, *, batch: int = BATCH
 ) -> Iterator[FeatureBatch]:
     """Features of every picture of the product rows [start, stop), in the catalogue's order.
 

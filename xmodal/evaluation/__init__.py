@@ -1,0 +1,1 @@
+"""Evaluation: judges runs, compares them, reports, and decides at the gate."""
