@@ -61,7 +61,7 @@ def prove_encoder(index: Index, encoder: Encoder, catalog: Catalog | None = None
     _prove_same(index, fresh_QD, probes["text_vectors"], "texts")
     if catalog is None or not catalog.n_images:
         return
-    batches = image_features(encoder, catalog, 0, min(8, catalog.n_products), "vector", 8)
+    batches = image_features(encoder, catalog, 0, min(8, catalog.n_products), "vector", batch=8)
     pictures = np.concatenate([np.asarray(batch.arrays["vector"]) for batch in batches])
     stored = [index.vector(row) for row in range(len(pictures))]
     _prove_same(index, pictures, np.array(stored), "pictures")
