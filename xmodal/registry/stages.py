@@ -11,13 +11,14 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from xmodal import __version__
 from xmodal.errors import StorageError
 from xmodal.fingerprint import of_json
 from xmodal.storage import read_json, write_json_atomic
 
-Record = dict[str, object]
+Record = dict[str, Any]  # a stage's own JSON object
 
 
 @dataclass

@@ -1,0 +1,47 @@
+"""The whole job: from a shop's folder to a release, every stage done once.
+
+    python jobs/pipeline.py --config configs/demo.yaml
+    ray job submit --working-dir . -- python jobs/pipeline.py --config configs/demo.yaml
+
+ingest, train, tune, rerank, evaluate, register, index, measure, gate, release. Leaves all of it
+under the home. A second run with nothing changed does nothing again; a killed one goes on.
+"""
+
+import sys
+from collections.abc import Sequence
+
+from xmodal.console import Job, job_parser, next_command, run_job, table
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Parse, run the stages, print what is live."""
+    return run_job(job_parser(__doc__), argv, _run)
+
+
+def _run(job: Job) -> int:
+    from xmodal.ray_session import ray_session, set_flags
+
+    home = job.home
+    set_flags()
+    from xmodal.registry.flow import Flow
+    from xmodal.registry.promotion import promote
+    from xmodal.registry.runs import Tracker
+
+    flow = Flow.of(home, job.settings)
+    catalog = flow.catalog()
+    with ray_session(job.settings):
+        trained = flow.train(catalog)
+        matcher = flow.register(catalog, trained)
+        index = flow.index(catalog, home / matcher.folder)
+        candidate = flow.measure(catalog, matcher, index)
+    resamples = job.settings.evaluation.bootstrap
+    tracker = Tracker(home, job.settings.tracking.uri)
+    outcome = promote(home, tracker, candidate, resamples=resamples)
+    table("gate", outcome.summary())
+    table("pipeline", {**flow.summary(), "home": str(home)})
+    next_command(f"make serve CONFIG={job.config}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

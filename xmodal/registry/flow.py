@@ -1,0 +1,195 @@
+"""The stages of the whole job, each a method that does one thing once (`stages.py`).
+
+    catalog -> train, tune -> the better one -> rerank -> evaluate -> register -> index -> measure
+
+Needs a Ray session. `jobs/pipeline.py` calls them in order; what they leave lies in the home.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from xmodal.catalog.ingest import ingest
+from xmodal.catalog.store import Catalog
+from xmodal.catalog.summary import rows_of
+from xmodal.console import progress, say, step, table
+from xmodal.errors import CatalogError
+from xmodal.fingerprint import of_json
+from xmodal.index.ray_build import embed_and_build
+from xmodal.matcher.parity import check_reload_parity
+from xmodal.matcher.saved import load_encoder, read_facts
+from xmodal.registry.measure import measure, sample
+from xmodal.registry.pointer import MatcherVersion
+from xmodal.registry.promotion import Candidate, save_candidate
+from xmodal.registry.releases import VersionFacts, register
+from xmodal.registry.stages import Record, Stages
+from xmodal.registry.tracked import tracked
+from xmodal.retrieval.metrics import means, per_query
+from xmodal.settings import Settings
+from xmodal.training.history import Metrics
+from xmodal.training.ray_train import OBJECTIVE, train_encoder
+
+MODEL = "xmodal"
+
+
+@dataclass(frozen=True)
+class Flow:
+    """One pipeline over one home."""
+
+    home: Path
+    settings: Settings
+    stages: Stages
+
+    @classmethod
+    def of(cls, home: Path, settings: Settings) -> "Flow":
+        """A flow that shows its stages on the console."""
+        return cls(home, settings, Stages(home, announce=step, say=say))
+
+    def catalog(self) -> Catalog:
+        """The shop's folder, taken in (an unchanged one is only looked at)."""
+        path = self.settings.catalog.path
+        if path is None:
+            raise CatalogError("no catalogue: make shop CATALOG=<folder>, or set catalog.path")
+        step(f"ingest {path}")
+        with progress("ingest", 1.0) as bar:
+            summary = ingest(
+                path, self.settings.catalog, self.home, self.settings.seed, bar.advance
+            )
+        for note in summary.notes:
+            say(note)
+        table("catalogue", rows_of(summary))
+        return summary.catalog
+
+    def train(self, catalog: Catalog) -> Record:
+        """The encoder, fine-tuned with the settings as they stand: {folder, run, metrics}."""
+        tree = self._tree
+        inputs = [catalog.manifest.fingerprint, tree["matcher"], tree["training"], tree["seed"]]
+        run_name = f"train-{of_json(inputs)[:8]}"
+        return self.stages.run("train", inputs, lambda: self._train(catalog, run_name))
+
+    def register(self, catalog: Catalog, trained: Record) -> MatcherVersion:
+        """The matcher as the `@challenger`, once a fresh process reads it the same."""
+        folder = Path(str(trained["folder"]))
+        facts = read_facts(folder)
+        inputs = [facts.encoder, facts.reranker, self.settings.tracking.uri]
+
+        def work() -> Record:
+            encoder = load_encoder(folder / "encoder")
+            worst = check_reload_parity(folder, encoder)
+            say(f"a fresh process gives the same vectors (largest difference {worst:.1e})")
+            with tracked(self.home, self.settings, catalog, str(trained["run"])) as run:
+                about = VersionFacts(
+                    _describe(catalog, trained),
+                    {"catalog": catalog.manifest.id, "base": self.settings.matcher.base},
+                    facts.evaluation,
+                    encoder.dim,
+                )
+                fingerprint = of_json([facts.encoder, facts.reranker])
+                version = register(run, MODEL, folder, fingerprint, home=self.home, facts=about)
+            return {**vars(version)}
+
+        return MatcherVersion(**_strings(self.stages.run("register", inputs, work)))
+
+    def index(self, catalog: Catalog, matcher: Path) -> Record:
+        """An index version of the catalogue by this matcher: {id, folder}."""
+        encoder = read_facts(matcher).encoder
+
+        def work() -> Record:
+            with progress("embed", catalog.n_products) as bar:
+                index = embed_and_build(
+                    self.home,
+                    catalog,
+                    matcher,
+                    actors=self.settings.index.actors,
+                    progress=bar.advance,
+                )
+            return {"id": index.facts.id, "folder": str(self.home / "indexes" / index.facts.id)}
+
+        return self.stages.run("index", [catalog.manifest.fingerprint, encoder], work)
+
+    def measure(self, catalog: Catalog, matcher: MatcherVersion, index: Record) -> Candidate:
+        """The pair judged end to end on `val`, and kept as the newest candidate."""
+        depth = self.settings.serve.rerank_depth
+        inputs = [catalog.manifest.fingerprint, matcher.fingerprint, index["id"], depth]
+        record = self.stages.run("measure", inputs, lambda: self._measure(catalog, matcher, index))
+        candidate = Candidate(
+            matcher=matcher,
+            index=str(index["id"]),
+            catalog=catalog.manifest.id,
+            settings=of_json(self._tree),
+            per_query=record["per_query"],
+            p50_ms=record["p50_ms"],
+        )
+        save_candidate(self.home, candidate)
+        return candidate
+
+    def summary(self) -> dict[str, str]:
+        """Rows for the job's table: how long each stage took."""
+        took = self.stages.took_s.items()
+        return {name: f"{seconds:.0f} s" if seconds else "as before" for name, seconds in took}
+
+    @property
+    def _tree(self) -> dict[str, Any]:
+        return self.settings.model_dump(mode="json")
+
+    def _train(self, catalog: Catalog, run_name: str) -> Record:
+        with (
+            tracked(self.home, self.settings, catalog, run_name) as run,
+            progress("cache features", catalog.n_products) as bar,
+        ):
+
+            def report(metrics: Metrics, epoch: int) -> None:
+                run.metrics(metrics, epoch)
+                say(_epoch_line(metrics, epoch))
+
+            result = train_encoder(
+                self.home, catalog, self.settings, run_name, report, progress=bar.advance
+            )
+        for name, why in result.facts.items():
+            say(f"{name}: {why}")
+        return {
+            "folder": str(result.folder),
+            "run": run_name,
+            "metrics": result.metrics,
+            "data_wait_share": result.data_wait_share,
+        }
+
+    def _measure(self, catalog: Catalog, matcher: MatcherVersion, index: Record) -> Record:
+        judged = catalog.judged("val")
+        queries = sample(judged.queries, self.settings.seed)
+        with progress("measure", len(queries)) as bar:
+            measured = measure(
+                self.home / matcher.folder,
+                Path(str(index["folder"])),
+                queries,
+                depth=self.settings.serve.rerank_depth,
+                progress=bar.advance,
+            )
+        table_ = per_query(measured.run, {query: judged.qrels[query] for query in queries})
+        return {
+            "per_query": table_,
+            "means": means(table_),
+            "p50_ms": measured.p50_ms,
+            "p95_ms": measured.p95_ms,
+        }
+
+
+def _epoch_line(metrics: Metrics, epoch: int) -> str:
+    shown = ("loss", OBJECTIVE, "recall@10")
+    parts = [f"{name} {metrics[name]:.3f}" for name in shown if name in metrics]
+    return f"epoch {epoch + 1}: " + ", ".join(parts)
+
+
+def _describe(catalog: Catalog, trained: Record) -> str:
+    manifest, metrics = catalog.manifest, trained["metrics"]
+    rows = "\n".join(
+        f"| {name} | {value:.4f} |" for name, value in sorted(metrics.items()) if "@" in name
+    )
+    return (
+        f"Trained on `{Path(manifest.source).name}`: {manifest.n_products:,} products, "
+        f"{manifest.n_images:,} pictures.\n\n| first stage, val | |\n|---|---|\n{rows}\n"
+    )
+
+
+def _strings(record: Record) -> dict[str, str]:
+    return {key: str(value) for key, value in record.items()}
