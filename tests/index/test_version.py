@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tests.factories import make_picture, tiny_encoder
-from tests.shops import product_row, tiny_catalog, tiny_index, write_catalog
+from tests.homes import product_row, tiny_catalog, tiny_index, write_catalog
 from xmodal.errors import FilterError, IndexDamaged, IndexMismatch
 from xmodal.index.facets import as_filter
 from xmodal.index.layout import FILES

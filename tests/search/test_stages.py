@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tests.factories import make_picture
-from tests.shops import add_release, tiny_home
+from tests.homes import add_release, tiny_home
 from xmodal.catalog.store import current_catalog
 from xmodal.errors import IndexMismatch, UserError
 from xmodal.index.facets import as_filter

@@ -57,6 +57,17 @@ class IndexFacts:
         """What `index.json` holds."""
         return asdict(self)
 
+    def summary(self) -> dict[str, str]:
+        """The facts that a person wants to see, by name."""
+        return {
+            "products": f"{self.products:,}",
+            "vectors": f"{self.vectors:,} of {self.dim} dimensions, {self.text_rows:,} of texts",
+            "sample finds itself": f"{self.self_found:.1%}",
+            "recall@10 against exact": f"text {self.recall['text']:.3f}, "
+            f"image {self.recall['image']:.3f}",
+            "encoder, catalogue": f"{self.encoder}, {self.catalog_id}",
+        }
+
 
 def read_facts(folder: Path) -> IndexFacts:
     """The facts of the version in `folder`. Raises IndexDamaged where they cannot be read."""
