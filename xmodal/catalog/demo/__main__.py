@@ -9,6 +9,7 @@ from xmodal.console import next_command, progress
 
 
 def main() -> int:
+    """Draw the shop; returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m xmodal.catalog.demo", description=__doc__)
     parser.add_argument("folder", type=Path, help="where the catalogue will lie")
     parser.add_argument("--products", type=int, default=2500)

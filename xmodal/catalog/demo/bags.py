@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from xmodal.catalog.demo.canvas import Canvas
-from xmodal.catalog.demo.curves import Points, box, ellipse, flip, smooth, star
+from xmodal.catalog.demo.curves import Points, box, ellipse, flip, path, smooth, star
 
 Parts = Mapping[str, str]
 
@@ -11,56 +11,21 @@ Parts = Mapping[str, str]
 def draw_handbag(canvas: Canvas, parts: Parts) -> None:
     """A handbag: shape, handle, closure."""
     if parts["handle"] == "chain strap":
-        for x, y in ellipse((0, -0.15), 0.6, 0.78, 186, 354)[::1]:
+        for x, y in ellipse((0, -0.15), 0.6, 0.78, 186, 354):
             canvas.dot((x, y), 0.045, "gold", 0.8)
     elif parts["handle"] == "long strap":
         canvas.stroke(ellipse((0, -0.1), 0.66, 0.86, 182, 358), 0.07, "trim")
     else:
         canvas.stroke(ellipse((0, -0.22), 0.34, 0.5, 180, 360), 0.1, "trim")
-    bodies: dict[str, Points] = {
-        "tote": smooth(
-            [
-                (-0.62, -0.28),
-                (-0.62, -0.28),
-                (0.62, -0.28),
-                (0.62, -0.28),
-                (0.8, 0.78),
-                (0.8, 0.78),
-                (-0.8, 0.78),
-                (-0.8, 0.78),
-            ]
-        ),
+    bodies = {
+        "tote": path("-62,-28* 62,-28* 80,78* -80,78*"),
         "satchel": box(-0.78, -0.22, 0.78, 0.66, 0.14),
         "half-moon": ellipse((0, -0.22), 0.86, 0.92, 0, 180),
-        "bucket": smooth(
-            [
-                (-0.64, -0.3),
-                (-0.64, -0.3),
-                (0.64, -0.3),
-                (0.64, -0.3),
-                (0.46, 0.8),
-                (0.4, 0.86),
-                (-0.4, 0.86),
-                (-0.46, 0.8),
-            ]
-        ),
+        "bucket": path("-64,-30* 64,-30* 46,80 40,86 -40,86 -46,80"),
     }
     canvas.part(bodies[parts["shape"]])
     if parts["closure"] == "flap":
-        canvas.part(
-            smooth(
-                [
-                    (-0.66, -0.28),
-                    (-0.66, -0.28),
-                    (0.66, -0.28),
-                    (0.66, -0.28),
-                    (0.54, 0.14),
-                    (0, 0.28),
-                    (-0.54, 0.14),
-                ]
-            ),
-            "flat",
-        )
+        canvas.part(path("-66,-28* 66,-28* 54,14 0,28 -54,14"), "flat")
         canvas.part(box(-0.08, 0.16, 0.08, 0.36, 0.03), "gold")
     elif parts["closure"] == "zipped":
         canvas.stroke([(-0.58, -0.16), (0.58, -0.16)], 0.05, "steel")
@@ -86,21 +51,7 @@ def draw_backpack(canvas: Canvas, parts: Parts) -> None:
         canvas.part(box(-0.08, -0.94, 0.08, -0.3, 0.02), "trim")
         canvas.part(box(-0.1, -0.5, 0.1, -0.36, 0.03), "steel")
     elif parts["top"] == "flap top":
-        canvas.part(
-            smooth(
-                [
-                    (-0.6, -0.5),
-                    (-0.4, -0.86),
-                    (0.4, -0.86),
-                    (0.6, -0.5),
-                    (0.58, -0.12),
-                    (0.58, -0.12),
-                    (-0.58, -0.12),
-                    (-0.58, -0.12),
-                ]
-            ),
-            "flat",
-        )
+        canvas.part(path("-60,-50 -40,-86 40,-86 60,-50 58,-12* -58,-12*"), "flat")
         for x in (-0.3, 0.3):
             canvas.part(box(x - 0.06, -0.3, x + 0.06, 0.06, 0.02), "trim")
             canvas.part(box(x - 0.08, -0.06, x + 0.08, 0.03, 0.02), "gold")
@@ -150,7 +101,6 @@ def draw_umbrella(canvas: Canvas, parts: Parts) -> None:
 
 def draw_scarf(canvas: Canvas, parts: Parts) -> None:
     """A scarf: style, ends."""
-    ends = {"fringed": "trim", "tasselled": "trim"}.get(parts["ends"])
     tails: list[Points] = [
         [(-0.42, -0.3), (-0.1, -0.3), (-0.14, 0.66), (-0.52, 0.66)],
         [(0.06, -0.3), (0.38, -0.34), (0.5, 0.44), (0.12, 0.5)],
@@ -158,38 +108,12 @@ def draw_scarf(canvas: Canvas, parts: Parts) -> None:
     if parts["style"] == "looped":
         tails = tails[:1]
     for tail in tails:
-        right, left = tail[2], tail[3]
-        if ends:
-            count = 9 if parts["ends"] == "fringed" else 3
-            for step in range(count):
-                share = (step + 0.5) / count
-                x = left[0] + (right[0] - left[0]) * share
-                y = left[1] + (right[1] - left[1]) * share
-                canvas.stroke([(x, y), (x, y + 0.2)], 0.028 if count > 3 else 0.06, ends, 0.5)
-                if count == 3:
-                    canvas.dot((x, y + 0.22), 0.07, ends)
+        _fringe(canvas, parts["ends"], tail)
         canvas.part(tail)
-    canvas.part(
-        smooth(
-            [(-0.6, -0.5), (-0.2, -0.84), (0.3, -0.84), (0.62, -0.5), (0.36, -0.16), (-0.36, -0.16)]
-        )
-    )
-    canvas.part(
-        smooth([(-0.34, -0.56), (0, -0.7), (0.36, -0.56), (0.16, -0.44), (-0.16, -0.44)]), "deep"
-    )
+    canvas.part(path("-60,-50 -20,-84 30,-84 62,-50 36,-16 -36,-16"))
+    canvas.part(path("-34,-56 0,-70 36,-56 16,-44 -16,-44"), "deep")
     if parts["style"] == "looped":
-        canvas.part(
-            smooth(
-                [
-                    (-0.62, -0.36),
-                    (-0.2, -0.3),
-                    (0.3, -0.3),
-                    (0.64, -0.36),
-                    (0.4, 0.12),
-                    (-0.4, 0.12),
-                ]
-            )
-        )
+        canvas.part(path("-62,-36 -20,-30 30,-30 64,-36 40,12 -40,12"))
     canvas.mark((-0.3, 0.36), 0.13)
 
 
@@ -198,7 +122,7 @@ def draw_hat(canvas: Canvas, parts: Parts) -> None:
     style = parts["style"]
     band = "trim" if parts["band"] == "ribbon band" else "main"
     if style == "baseball cap":
-        canvas.part(smooth([(0.3, 0.2), (0.7, 0.22), (1.0, 0.4), (0.9, 0.5), (0.2, 0.42)]), "trim")
+        canvas.part(path("30,20 70,22 100,40 90,50 20,42"), "trim")
         canvas.part(ellipse((-0.12, 0.3), 0.68, 0.86, 180, 360))
         canvas.dot((-0.12, -0.56), 0.06, "trim")
         for x in (-0.5, 0.25):
@@ -209,7 +133,7 @@ def draw_hat(canvas: Canvas, parts: Parts) -> None:
         canvas.mark((0.14, -0.08), 0.16)
         return
     if style == "beanie":
-        canvas.part(smooth([(-0.6, 0.4), (-0.56, -0.3), (0, -0.72), (0.56, -0.3), (0.6, 0.4)]))
+        canvas.part(path("-60,40 -56,-30 0,-72 56,-30 60,40"))
         canvas.part(box(-0.66, 0.2, 0.66, 0.62, 0.1), band)
         canvas.part(star((0, -0.78), 0.2, 0.15, 12), "trim")
         canvas.mark((0.24, 0.41), 0.15)
@@ -219,23 +143,23 @@ def draw_hat(canvas: Canvas, parts: Parts) -> None:
     crown: Points = [(0.0, -0.58), (0.38, -0.5), (0.48, 0.22), (0.3, 0.36), (0, 0.4)]
     canvas.part(smooth([*crown, *flip(crown[1:-1])[::-1]]))
     canvas.part(
-        smooth(
-            [
-                (-0.47, 0.06),
-                (-0.47, 0.06),
-                (0, 0.16),
-                (0.47, 0.06),
-                (0.47, 0.06),
-                (0.49, 0.24),
-                (0.49, 0.24),
-                (0, 0.36),
-                (-0.49, 0.24),
-                (-0.49, 0.24),
-            ]
-        ),
+        path("-47,6* 0,16 47,6* 49,24* 0,36 -49,24*"),
         band,
     )
     canvas.mark((0.2, -0.2), 0.14)
+
+
+def _fringe(canvas: Canvas, ends: str, tail: Points) -> None:
+    """Threads or pompoms along the lower edge of a scarf's tail."""
+    right, left = tail[2], tail[3]
+    count = {"fringed": 9, "tasselled": 3}.get(ends, 0)
+    for step in range(count):
+        share = (step + 0.5) / count
+        x = left[0] + (right[0] - left[0]) * share
+        y = left[1] + (right[1] - left[1]) * share
+        canvas.stroke([(x, y), (x, y + 0.2)], 0.028 if count > 3 else 0.06, "trim", 0.5)
+        if ends == "tasselled":
+            canvas.dot((x, y + 0.22), 0.07, "trim")
 
 
 def _grip(canvas: Canvas, handle: str, top: float) -> None:

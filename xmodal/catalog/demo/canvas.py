@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from math import cos, sin
 
 from PIL import Image, ImageChops, ImageDraw, ImageFilter
@@ -70,7 +71,10 @@ class Canvas:
         mask = self._sheet()
         thick = max(1, round(width * self.pose.scale * self.size / 2))
         ImageDraw.Draw(mask).line(self._placed(path), fill=strength, width=thick, joint="curve")
-        self.colour.paste(_SHADE, mask=ImageChops.multiply(mask, self.alpha))
+        area = mask.getbbox()
+        if area is not None:
+            covered = ImageChops.multiply(mask.crop(area), self.alpha.crop(area))
+            self.colour.paste(_SHADE, area, covered)
 
     def dot(self, centre: Point, radius: float, paint: str = "trim", depth: float = 0.6) -> None:
         """A small round thing: a button, a rivet."""
@@ -122,8 +126,14 @@ class Canvas:
 
 
 def _scaled(mask: Image.Image, share: float) -> Image.Image:
-    return mask.point([min(255, round(level * share)) for level in range(256)])
+    return mask.point(_levels(round(share, 2)))
+
+
+@lru_cache(maxsize=256)
+def _levels(share: float) -> list[int]:
+    return [min(255, round(level * share)) for level in range(256)]
 
 
 def _moved(image: Image.Image, x: int, y: int) -> Image.Image:
-    return image.transform(image.size, Image.Transform.AFFINE, (1, 0, -x, 0, 1, -y))
+    """The image shifted; the blank margin around every part keeps what wraps round invisible."""
+    return ImageChops.offset(image, x, y)

@@ -4,6 +4,7 @@ The frame runs from -1 to 1 in both directions, y downwards; a product fills mos
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 from math import cos, pi, radians, sin
 
 Point = tuple[float, float]
@@ -21,6 +22,16 @@ def smooth(points: Sequence[Point], closed: bool = True, steps: int = 7) -> Poin
             continue
         out.extend(_between(four, step / steps) for step in range(steps))
     return out if closed else [*out, points[-1]]
+
+
+@lru_cache(maxsize=512)
+def path(text: str, closed: bool = True) -> tuple[Point, ...]:
+    """The curve through the points of `text`, "x,y x,y" in hundredths; `*` marks a sharp corner."""
+    points: Points = []
+    for word in text.split():
+        x, y = word.rstrip("*").split(",")
+        points += [(int(x) / 100, int(y) / 100)] * (2 if word.endswith("*") else 1)
+    return tuple(smooth(points, closed))
 
 
 def both_sides(right: Sequence[Point]) -> Points:

@@ -1,9 +1,9 @@
 """Things for the home and small things: mug, lamp, chair, cushion, watch, sunglasses."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from xmodal.catalog.demo.canvas import Canvas
-from xmodal.catalog.demo.curves import Points, box, ellipse, flip, smooth
+from xmodal.catalog.demo.curves import Point, Points, box, ellipse, flip, path, smooth
 
 Parts = Mapping[str, str]
 
@@ -45,7 +45,7 @@ def draw_lamp(canvas: Canvas, parts: Parts) -> None:
         canvas.stroke([(0, -0.1), (0, 0.84)], 0.08, "steel")
         canvas.part(ellipse((0, 0.86), 0.42, 0.08), "steel")
     canvas.part(ellipse((0, 0.02), 0.3, 0.1), "glow", 0.3)
-    shades: dict[str, Points] = {
+    shades: dict[str, Sequence[Point]] = {
         "cone shade": [(-0.26, -0.88), (0.26, -0.88), (0.72, 0.0), (-0.72, 0.0)],
         "drum shade": box(-0.6, -0.84, 0.6, 0.0, 0.03),
         "dome shade": ellipse((0, 0.0), 0.72, 0.82, 180, 360),
@@ -93,32 +93,10 @@ def draw_chair(canvas: Canvas, parts: Parts) -> None:
 
 def draw_cushion(canvas: Canvas, parts: Parts) -> None:
     """A cushion: shape, edge."""
-    shapes: dict[str, Points] = {
-        "square": smooth(
-            [
-                (-0.8, -0.8),
-                (0, -0.7),
-                (0.8, -0.8),
-                (0.7, 0),
-                (0.8, 0.8),
-                (0, 0.7),
-                (-0.8, 0.8),
-                (-0.7, 0),
-            ]
-        ),
+    shapes: dict[str, Sequence[Point]] = {
+        "square": path("-80,-80 0,-70 80,-80 70,0 80,80 0,70 -80,80 -70,0"),
         "round": ellipse((0, 0), 0.78, 0.78),
-        "oblong": smooth(
-            [
-                (-0.92, -0.52),
-                (0, -0.46),
-                (0.92, -0.52),
-                (0.86, 0),
-                (0.92, 0.52),
-                (0, 0.46),
-                (-0.92, 0.52),
-                (-0.86, 0),
-            ]
-        ),
+        "oblong": path("-92,-52 0,-46 92,-52 86,0 92,52 0,46 -92,52 -86,0"),
     }
     outline = shapes[parts["shape"]]
     if parts["edge"] == "tasselled":
@@ -159,28 +137,16 @@ def draw_watch(canvas: Canvas, parts: Parts) -> None:
 
 def draw_sunglasses(canvas: Canvas, parts: Parts) -> None:
     """Sunglasses: frame, lens."""
-    lenses: dict[str, Points] = {
+    lenses: dict[str, Sequence[Point]] = {
         "round": ellipse((0.46, 0), 0.36, 0.36),
         "square": box(0.1, -0.3, 0.84, 0.32, 0.1),
-        "aviator": smooth(
-            [(0.12, -0.26), (0.5, -0.32), (0.86, -0.22), (0.78, 0.2), (0.5, 0.4), (0.2, 0.2)]
-        ),
-        "cat-eye": smooth(
-            [
-                (0.1, -0.14),
-                (0.5, -0.28),
-                (0.98, -0.44),
-                (0.98, -0.44),
-                (0.84, 0.14),
-                (0.46, 0.3),
-                (0.14, 0.16),
-            ]
-        ),
+        "aviator": path("12,-26 50,-32 86,-22 78,20 50,40 20,20"),
+        "cat-eye": path("10,-14 50,-28 98,-44* 84,14 46,30 14,16"),
     }
     lens = lenses[parts["frame"]]
     for side in (-1, 1):
         canvas.stroke([(side * 0.82, -0.16), (side * 0.98, -0.3), (side * 0.9, -0.5)], 0.09, "main")
-    canvas.stroke(smooth([(-0.16, -0.08), (0, -0.16), (0.16, -0.08)], closed=False), 0.09, "main")
+    canvas.stroke(path("-16,-8 0,-16 16,-8", closed=False), 0.09, "main")
     tint = {"dark lenses": "glass", "mirrored lenses": "steel", "amber lenses": "gold"}[
         parts["lens"]
     ]

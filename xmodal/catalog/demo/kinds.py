@@ -1,4 +1,4 @@
-"""The kinds of product that the shop sells: their parts, materials, patterns and how to draw them."""
+"""The kinds of product that the shop sells: parts, materials, patterns, and how to draw each."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass

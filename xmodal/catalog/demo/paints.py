@@ -77,7 +77,7 @@ class Paints:
         grain = texture(material, self._size)
         if grain is None:
             return sheet
-        turned = grain.rotate(self._turn, Image.Resampling.BILINEAR, fillcolor=128)
+        turned = grain.rotate(self._turn, fillcolor=128)
         return ImageChops.overlay(sheet, Image.merge("RGB", (turned, turned, turned)))
 
 

@@ -4,11 +4,12 @@ Each pattern is a mask (mode L, 255 = second colour) as large as the picture.
 """
 
 from collections.abc import Callable
+from math import cos, pi, radians, sin
 from random import Random
 
 from PIL import Image, ImageDraw
 
-from xmodal.catalog.demo.curves import Points, ellipse, star
+from xmodal.catalog.demo.curves import Point, Points, star
 
 Draw = ImageDraw.ImageDraw
 
@@ -19,7 +20,7 @@ def pattern_mask(name: str, size: int, rng: Random, turn: float) -> Image.Image:
     sheet = Image.new("L", (wide, wide), 0)
     step = size * rng.uniform(0.085, 0.125)
     PATTERNS[name](ImageDraw.Draw(sheet), wide, step, rng)
-    sheet = sheet.rotate(turn, Image.Resampling.BILINEAR)
+    sheet = sheet.rotate(turn)
     edge = (wide - size) // 2
     return sheet.crop((edge, edge, edge + size, edge + size))
 
@@ -30,7 +31,7 @@ def _striped(draw: Draw, wide: int, step: float, rng: Random) -> None:
         draw.rectangle((0, at, wide, at + step * 1.25 * share), fill=255)
 
 
-def _pinstriped(draw: Draw, wide: int, step: float, rng: Random) -> None:
+def _pinstriped(draw: Draw, wide: int, step: float, _: Random) -> None:
     for at in _steps(wide, step * 0.85):
         draw.rectangle((at, 0, at + step * 0.2, wide), fill=255)
 
@@ -39,11 +40,10 @@ def _dotted(draw: Draw, wide: int, step: float, rng: Random) -> None:
     radius = step * rng.uniform(0.26, 0.36)
     for row, y in enumerate(_steps(wide, step * 0.95)):
         for x in _steps(wide, step * 1.1):
-            x += step * 0.55 * (row % 2)
-            draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill=255)
+            draw.ellipse(_around(x + step * 0.55 * (row % 2), y, radius), fill=255)
 
 
-def _checked(draw: Draw, wide: int, step: float, rng: Random) -> None:
+def _checked(draw: Draw, wide: int, step: float, _: Random) -> None:
     step *= 1.3
     for at in _steps(wide, step):
         draw.rectangle((0, at, wide, at + step / 2), fill=125)
@@ -56,8 +56,9 @@ def _checked(draw: Draw, wide: int, step: float, rng: Random) -> None:
 def _floral(draw: Draw, wide: int, step: float, rng: Random) -> None:
     for row, y in enumerate(_steps(wide, step * 1.45)):
         for x in _steps(wide, step * 1.7):
-            x += step * 0.85 * (row % 2) + rng.uniform(-0.2, 0.2) * step
-            _flower(draw, x, y + rng.uniform(-0.2, 0.2) * step, step * 0.33, rng.uniform(0, 72))
+            off = step * (0.85 * (row % 2) + rng.uniform(-0.2, 0.2))
+            high = y + rng.uniform(-0.2, 0.2) * step
+            _flower(draw, x + off, high, step * 0.33, rng.uniform(0, 72))
 
 
 def _flower(draw: Draw, x: float, y: float, petal: float, turn: float) -> None:
@@ -70,7 +71,7 @@ def _flower(draw: Draw, x: float, y: float, petal: float, turn: float) -> None:
     )
 
 
-def _zigzag(draw: Draw, wide: int, step: float, rng: Random) -> None:
+def _zigzag(draw: Draw, wide: int, step: float, _: Random) -> None:
     step *= 1.2
     for row in _steps(wide, step):
         path = [
@@ -88,16 +89,27 @@ def _starry(draw: Draw, wide: int, step: float, rng: Random) -> None:
             )
 
 
-def _leafy(draw: Draw, wide: int, step: float, rng: Random) -> None:
-    for row, y in enumerate(_steps(wide, step * 1.3)):
-        for x in _steps(wide, step * 1.2):
-            lean = 0.35 if row % 2 else -0.35
-            draw.polygon(_leaf(x + step * 0.6 * (row % 2), y, step * 0.62, lean), fill=255)
+def _leafy(draw: Draw, wide: int, step: float, _: Random) -> None:
+    for row, y in enumerate(_steps(wide, step * 1.25)):
+        for column, x in enumerate(_steps(wide, step * 1.35)):
+            turn = radians(40 if (row + column) % 2 else -40)
+            centre = (x + step * 0.6 * (row % 2), y)
+            draw.polygon(_leaf(centre, step * 0.6, turn), fill=255)
+            tip, foot = _leaf(centre, step * 0.6, turn)[0], _leaf(centre, step * 0.78, turn)[8]
+            draw.line((tip, foot), fill=0, width=max(1, round(step * 0.07)))
+            draw.line((centre, foot), fill=255, width=max(1, round(step * 0.09)))
 
 
-def _leaf(x: float, y: float, reach: float, lean: float) -> Points:
-    half = ellipse((0, 0), 0.34, 1, 0, 360)
-    return [(x + reach * (px * (1 - abs(py)) * 1.5 + lean * py), y + reach * py) for px, py in half]
+def _leaf(centre: Point, reach: float, turn: float) -> Points:
+    """A pointed blade of 16 corners; the first is its tip, the ninth its foot."""
+    out: Points = []
+    for step in range(16):
+        at = 2 * pi * step / 16
+        x, y = reach * 0.55 * sin(at) * abs(sin(at)) ** 0.5, -reach * cos(at)
+        out.append(
+            (centre[0] + x * cos(turn) - y * sin(turn), centre[1] + x * sin(turn) + y * cos(turn))
+        )
+    return out
 
 
 def _camo(draw: Draw, wide: int, step: float, rng: Random) -> None:

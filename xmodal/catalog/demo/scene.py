@@ -24,9 +24,9 @@ _WALLS: tuple[Colour, ...] = (
     (226, 236, 230),
     (242, 228, 232),
     (224, 230, 244),
-    (214, 206, 196),
-    (196, 206, 214),
-    (168, 158, 152),
+    (226, 216, 204),
+    (204, 216, 226),
+    (190, 178, 170),
     (238, 224, 176),
 )
 
@@ -39,14 +39,13 @@ def photograph(design: Design, rng: Random) -> bytes:
     picture = _backdrop(rng)
     _cast_shadow(picture, canvas.alpha, pose, rng)
     picture.paste(canvas.colour, mask=canvas.alpha)
-    small = picture.resize((SIZE, SIZE), Image.Resampling.BOX, reducing_gap=None)
-    return _exposed(small, rng)
+    return _exposed(picture.reduce(2), rng)
 
 
 def _pose(rng: Random) -> Pose:
     return Pose(
         turn=radians(rng.gauss(0, 7)),
-        scale=rng.uniform(0.62, 0.88),
+        scale=rng.uniform(0.7, 0.93),
         shift=(rng.uniform(-0.1, 0.1), rng.uniform(-0.08, 0.08)),
         lean=rng.gauss(0, 0.05),
         mirrored=rng.random() < 0.5,
@@ -61,7 +60,7 @@ def _backdrop(rng: Random) -> Image.Image:
 
 
 def _fading(wall: Colour, rng: Random) -> Image.Image:
-    low = mix(wall, (120, 116, 120), rng.uniform(0.05, 0.3))
+    low = mix(wall, (120, 116, 120), rng.uniform(0.02, 0.2))
     return _blend(wall, low, Image.linear_gradient("L"))
 
 
@@ -75,7 +74,7 @@ def _floor(wall: Colour, rng: Random) -> Image.Image:
 
 
 def _spot(wall: Colour, rng: Random) -> Image.Image:
-    low = mix(wall, (96, 92, 104), rng.uniform(0.2, 0.5))
+    low = mix(wall, (96, 92, 104), rng.uniform(0.1, 0.32))
     return _blend(wall, low, Image.radial_gradient("L"))
 
 
@@ -114,8 +113,7 @@ def _cast_shadow(picture: Image.Image, shape: Image.Image, pose: Pose, rng: Rand
     """A soft shadow, away from the light."""
     reach = _DRAWN * rng.uniform(0.015, 0.05)
     x, y = round(-pose.light[0] * reach), round(-pose.light[1] * reach)
-    moved = shape.transform(shape.size, Image.Transform.AFFINE, (1, 0, -x, 0, 1, -y))
-    quarter = moved.resize((_DRAWN // 4, _DRAWN // 4), Image.Resampling.BOX)
+    quarter = ImageChops.offset(shape, x, y).reduce(4)
     soft = quarter.filter(ImageFilter.GaussianBlur(_DRAWN * rng.uniform(0.005, 0.014)))
     strength = rng.uniform(0.22, 0.5)
     shadow = soft.resize(shape.size, Image.Resampling.BILINEAR).point(
@@ -126,8 +124,8 @@ def _cast_shadow(picture: Image.Image, shape: Image.Image, pose: Pose, rng: Rand
 
 def _exposed(picture: Image.Image, rng: Random) -> bytes:
     """Light, warmth, focus and grain, as a JPEG."""
-    picture = ImageEnhance.Brightness(picture).enhance(rng.uniform(0.86, 1.08))
-    picture = ImageEnhance.Contrast(picture).enhance(rng.uniform(0.88, 1.1))
+    picture = ImageEnhance.Brightness(picture).enhance(rng.uniform(0.9, 1.1))
+    picture = ImageEnhance.Contrast(picture).enhance(rng.uniform(0.92, 1.12))
     warmth = rng.uniform(-0.05, 0.05)
     tint = (round(255 * min(1, 1 + warmth)), 255, round(255 * min(1, 1 - warmth)))
     picture = ImageChops.multiply(picture, Image.new("RGB", picture.size, tint))

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from xmodal.catalog.demo.canvas import Canvas
-from xmodal.catalog.demo.curves import Points, box, smooth
+from xmodal.catalog.demo.curves import Points, box, path, smooth
 
 Parts = Mapping[str, str]
 
@@ -12,33 +12,10 @@ def draw_sneaker(canvas: Canvas, parts: Parts) -> None:
     """A sneaker: top, sole."""
     top = -0.62 if parts["top"] == "high-top" else -0.28
     sole = {"chunky sole": 0.26, "flat sole": 0.12}[parts["sole"]]
-    upper: Points = [
-        (-0.86, 0.42),
-        (-0.86, 0.42),
-        (-0.82, 0.05),
-        (-0.78, top),
-        (-0.78, top),
-        (-0.3, top + 0.04),
-    ]
-    upper += [
-        (-0.3, top + 0.04),
-        (-0.06, -0.1),
-        (0.42, 0.08),
-        (0.84, 0.22),
-        (0.9, 0.42),
-        (0.9, 0.42),
-    ]
-    canvas.part(smooth(upper))
-    canvas.part(
-        smooth([(0.42, 0.42), (0.42, 0.42), (0.5, 0.14), (0.84, 0.22), (0.9, 0.42), (0.9, 0.42)]),
-        "trim",
-    )
-    canvas.part(
-        smooth(
-            [(-0.86, 0.42), (-0.86, 0.42), (-0.84, 0.12), (-0.6, 0.16), (-0.5, 0.42), (-0.5, 0.42)]
-        ),
-        "trim",
-    )
+    collar = round(top * 100)
+    canvas.part(path(f"-86,42* -82,5 -78,{collar}* -30,{collar + 4}* -6,-10 42,8 84,22 90,42*"))
+    canvas.part(path("42,42* 50,14 84,22 90,42*"), "trim")
+    canvas.part(path("-86,42* -84,12 -60,16 -50,42*"), "trim")
     canvas.part([(-0.8, top), (-0.3, top + 0.04), (-0.36, top + 0.12), (-0.79, top + 0.09)], "deep")
     for step in range(3 if top > -0.5 else 5):
         x, y = 0.28 - 0.13 * step, 0.02 - (0.09 if top > -0.5 else 0.12) * step
@@ -56,36 +33,14 @@ def draw_boot(canvas: Canvas, parts: Parts) -> None:
     top = {"ankle": -0.25, "mid-calf": -0.6, "knee-high": -0.98}[parts["shaft"]]
     lift = {"flat heel": 0.0, "block heel": 0.16, "stiletto heel": 0.24}[parts["heel"]]
     back = 0.62 - lift
-    upper: Points = [
-        (-0.62, back),
-        (-0.62, back),
-        (-0.58, 0.2),
-        (-0.6, top),
-        (-0.6, top),
-        (0.0, top),
-        (0.0, top),
-    ]
-    upper += [
-        (-0.06, 0.0),
-        (0.12, 0.2),
-        (0.55, 0.36),
-        (0.72, 0.6),
-        (0.72, 0.62),
-        (0.1, 0.62),
-        (-0.2, back),
-    ]
+    rim, hip = round(top * 100), round(back * 100)
+    upper = f"-62,{hip}* -58,20 -60,{rim}* 0,{rim}* -6,0 12,20 55,36 72,60 72,62 10,62 -20,{hip}"
     _heel(canvas, parts["heel"], -0.62, back)
-    canvas.part(smooth(upper))
+    canvas.part(path(upper))
     canvas.part(box(-0.62, top - 0.02, 0.02, top + 0.1, 0.03), "trim")
-    sole: Points = [
-        (-0.64, back - 0.02),
-        (-0.2, back - 0.02),
-        (0.12, 0.6),
-        (0.76, 0.6),
-        (0.74, 0.7),
-        (0.08, 0.7),
-    ]
-    canvas.part([*sole, (-0.24, back + 0.07), (-0.64, back + 0.07)], "rubber")
+    sole: Points = [(-0.64, back - 0.02), (-0.2, back - 0.02), (0.12, 0.6), (0.76, 0.6)]
+    sole += [(0.74, 0.7), (0.08, 0.7), (-0.24, back + 0.07), (-0.64, back + 0.07)]
+    canvas.part(sole, "rubber")
     if parts["closure"] == "laced":
         for step in range(4):
             y = 0.16 - 0.13 * step
@@ -102,29 +57,16 @@ def draw_boot(canvas: Canvas, parts: Parts) -> None:
 
 def draw_heels(canvas: Canvas, parts: Parts) -> None:
     """Heeled shoes: heel, toe, strap."""
-    lift = {"kitten heel": 0.34, "block heel": 0.52, "stiletto heel": 0.72}[parts["heel"]]
+    lift = {"kitten heel": 0.3, "block heel": 0.5, "stiletto heel": 0.68}[parts["heel"]]
     back = 0.62 - lift
     _heel(canvas, parts["heel"], -0.74, back)
-    side: Points = [
-        (-0.76, back),
-        (-0.76, back),
-        (-0.8, back - 0.42),
-        (-0.8, back - 0.42),
-        (-0.5, back - 0.12),
-    ]
-    front = 0.34 if parts["toe"] == "open toe" else 0.2
-    side += [
-        (-0.1, back + 0.12),
-        (front, 0.32),
-        (0.5, 0.34),
-        (0.84, 0.56),
-        (0.86, 0.62),
-        (0.2, 0.62),
-        (-0.3, back + 0.26),
-    ]
+    side: Points = [(-0.78, back), (-0.78, back), (-0.8, back - 0.2), (-0.78, back - 0.46)]
+    side += [(-0.78, back - 0.46), (-0.62, back - 0.3), (-0.3, back + 0.02), (0.05, 0.24)]
+    side += [(0.36, 0.26), (0.36, 0.26), (0.7, 0.44), (0.92, 0.62), (0.92, 0.62)]
+    side += [(0.3, 0.64), (-0.1, back + 0.44 * lift + 0.1), (-0.4, back + 0.16)]
     canvas.part(smooth(side))
     if parts["toe"] == "open toe":
-        canvas.part(smooth([(0.62, 0.44), (0.92, 0.5), (0.9, 0.64), (0.64, 0.6)]), "rubber", 0.5)
+        canvas.part(path("62,44 92,50 90,64 64,60"), "rubber", 0.5)
         canvas.stroke([(0.56, 0.38), (0.66, 0.6)], 0.09, "trim")
     canvas.stroke(
         smooth([(-0.72, back + 0.05), (-0.3, back + 0.3), (0.2, 0.66), (0.84, 0.66)], closed=False),

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from xmodal.catalog.demo.canvas import Canvas
-from xmodal.catalog.demo.curves import Points, both_sides, box, ellipse, flip, smooth
+from xmodal.catalog.demo.curves import Points, both_sides, box, ellipse, flip, path, smooth
 
 Parts = Mapping[str, str]
 
@@ -66,7 +66,7 @@ def draw_dress(canvas: Canvas, parts: Parts) -> None:
         )
     if parts["sleeve"] != "strapless":
         canvas.part(
-            smooth([(-0.17, -0.94), (-0.17, -0.94), (0, -0.62), (0.17, -0.94), (0.17, -0.94)]),
+            path("-17,-94* 0,-62 17,-94*"),
             "deep",
             0.5,
         )
