@@ -4,6 +4,7 @@
 that Tune's trials, each with its own workers, cannot wait for each other's CPUs for ever.
 """
 
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -52,6 +53,8 @@ def ray_session(settings: Settings) -> Iterator[None]:
     set_flags()
     import ray
 
+    for room in ("ray.data", "ray.train", "ray.tune"):
+        logging.getLogger(room).setLevel(logging.ERROR)  # the job's own progress says enough
     if ray.is_initialized():
         yield
         return

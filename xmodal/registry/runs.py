@@ -8,6 +8,7 @@ driver goes on with the same run.
 
 import getpass
 import json
+import logging
 import os
 import subprocess
 import time
@@ -105,6 +106,8 @@ class Tracker:
 
     def __init__(self, home: Path, uri: str | None = None, experiment: str = "xmodal") -> None:
         """Open the store. Raises ServiceError where a server given by `uri` does not answer."""
+        # Its migrations and samplers speak at INFO: lines that tell a shop's engineer nothing.
+        logging.getLogger("mlflow").setLevel(logging.WARNING)
         self.uri = uri or f"sqlite:///{home / 'mlflow.db'}"
         home.mkdir(parents=True, exist_ok=True)
         artifacts = None if uri else (home / "mlartifacts").as_uri()
