@@ -1,0 +1,134 @@
+"""What is searched: every product with a picture, as pictures alone or with its title.
+
+Shapes: N pictures, P products of the catalogue, Q queries, K results, D embedding.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from xmodal.catalog.store import Catalog
+from xmodal.errors import QueriesError
+from xmodal.matcher.encoder import Encoder
+from xmodal.retrieval.embed import FeatureStore, embed_texts
+from xmodal.retrieval.metrics import Run
+from xmodal.retrieval.topk import Floats, Ints, topk_products
+
+Kind = Literal["image", "product"]
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """Vectors of N pictures, in the catalogue's order, and whose they are."""
+
+    kind: Kind
+    vector_ND: Floats
+    product_row_N: Ints
+    store_row_N: Ints  # of the feature store, where the tokens are
+    product_ids: Sequence[str]  # of all P products, by product row
+
+    def first_pictures(self, products: Sequence[str]) -> Floats:
+        """The vector of the first picture of each of `products`, (len(products), D)."""
+        row_of = {product: row for row, product in enumerate(self.product_ids)}
+        rows = [row_of[product] for product in products]
+        return self.vector_ND[np.searchsorted(self.product_row_N, rows)]
+
+    @property
+    def shown(self) -> set[str]:
+        """Ids of the products in it."""
+        return {self.product_ids[row] for row in np.unique(self.product_row_N).tolist()}
+
+    def search(
+        self, names: Sequence[str], query_QD: Floats, k: int, own: Mapping[str, str] | None = None
+    ) -> Run:
+        """The k best products of each query; `own` is a query's own product, which is left out."""
+        own = own or {}
+        scores_QK, rows_QK = topk_products(
+            query_QD, self.vector_ND, self.product_row_N, k + bool(own)
+        )
+        run: Run = {}
+        for name, scores, rows in zip(names, scores_QK.tolist(), rows_QK.tolist(), strict=True):
+            found = {self.product_ids[r]: s for r, s in zip(rows, scores, strict=True) if r >= 0}
+            found.pop(own.get(name, ""), None)
+            run[name] = dict(list(found.items())[:k])
+        return run
+
+
+def open_gallery(
+    catalog: Catalog,
+    store: FeatureStore,
+    encoder: Encoder,
+    kind: Kind = "image",
+    split: str | None = None,
+) -> Gallery:
+    """Every product that has a picture; with `split`, those of that part alone.
+
+    `image`: pictures alone; nothing of a product's text is read. `product`: each picture's vector
+    plus its title's, at unit length.
+
+    Raises:
+        QueriesError: no product of `split` has a picture.
+    """
+    products = catalog.products(["product_id", "title", "split"])
+    store_row_N = np.arange(store.rows)
+    if split is not None:
+        is_in = pc.equal(products["split"], split).to_numpy(zero_copy_only=False)
+        store_row_N = np.flatnonzero(is_in[store.product_row])
+        if not len(store_row_N):
+            known = sorted(set(products["split"].to_pylist()))
+            raise QueriesError(
+                f"no product of split {split!r} has a picture; the catalogue has the splits "
+                f"{', '.join(known)}"
+            )
+    vector_ND = np.asarray(store.column("vector"), dtype=np.float32)[store_row_N]
+    product_row_N = store.product_row[store_row_N]
+    if kind == "product":
+        titles = products["title"].to_pylist()
+        vector_ND = _with_titles(encoder, vector_ND, product_row_N, titles)
+    ids = products["product_id"].to_pylist()
+    return Gallery(kind, vector_ND, product_row_N, store_row_N, ids)
+
+
+def check_titles(
+    queries: Mapping[str, str],
+    qrels: Mapping[str, Mapping[str, int]],
+    titles: Mapping[str, str],
+    gallery: Collection[str],
+) -> None:
+    """Refuse queries that are the very title of a product they are to find.
+
+    Raises:
+        QueriesError: with titles in the gallery such a figure measures string equality.
+    """
+    same = [
+        query
+        for query, text in queries.items()
+        for product in qrels[query]
+        if product in gallery and _plain(titles.get(product) or "") == _plain(text)
+    ]
+    if same:
+        raise QueriesError(
+            f"{len(set(same))} of {len(queries)} queries are the title of a product that they "
+            f"judge, such as {same[0]!r}: a gallery with titles would find the string, not the "
+            "product; use --gallery image, or take these queries out"
+        )
+
+
+def _with_titles(
+    encoder: Encoder, vector_ND: Floats, product_row_N: Ints, titles: Sequence[str | None]
+) -> Floats:
+    rows_P, place_N = np.unique(product_row_N, return_inverse=True)
+    texts = [titles[row] or "" for row in rows_P.tolist()]
+    text_PD = embed_texts(encoder, texts)
+    has_text_P: NDArray[np.bool_] = np.array([bool(text) for text in texts])
+    both_ND = vector_ND + text_PD[place_N] * has_text_P[place_N, None]
+    length_N1 = np.linalg.norm(both_ND, axis=1, keepdims=True)
+    return np.asarray(both_ND / np.maximum(length_N1, 1e-12), dtype=np.float32)
+
+
+def _plain(text: str) -> str:
+    return " ".join(text.casefold().split())

@@ -1,0 +1,200 @@
+"""Evaluation: runs of several systems on the same tasks, judged and compared.
+
+    contenders x (part, task) -> run -> per query -> means, slices, comparisons -> Evaluation
+
+A system is a contender (`base`, `tuned`) or a contender with its reranker (`tuned + rerank`).
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+from xmodal.catalog.store import Catalog
+from xmodal.evaluation.gallery import Gallery, open_gallery
+from xmodal.evaluation.rerank import rerank
+from xmodal.evaluation.significance import Comparison, compare
+from xmodal.evaluation.slices import Slices, attribute_slices, slice_means
+from xmodal.evaluation.tasks import Task, TaskName, image_task, text_task, title_task
+from xmodal.matcher.saved import Matcher
+from xmodal.retrieval.embed import FeatureStore, embed_pictures, embed_texts
+from xmodal.retrieval.metrics import PerQuery, Run, means, per_query, ranked
+from xmodal.retrieval.topk import Floats, topk
+from xmodal.settings import Settings
+
+DEPTH = 100
+COMPARED = ("mrr@10", "recall@10")
+_KEPT = 10  # of an answer, for the report
+
+
+@dataclass(frozen=True)
+class Contender:
+    """A matcher under a name, and the vectors that its encoder gave for the catalogue."""
+
+    name: str
+    matcher: Matcher
+    store: FeatureStore  # "vector+tokens"
+
+
+@dataclass(frozen=True)
+class Result:
+    """One system on one task."""
+
+    system: str
+    part: str
+    task: TaskName
+    per_query: PerQuery
+    means: dict[str, float]
+    slices: Slices
+    top: dict[str, list[str]]  # query id to the ten best products
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """Two systems on one task, by one metric."""
+
+    part: str
+    task: TaskName
+    ours: str
+    theirs: str
+    metric: str
+    found: Comparison
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """All results, in the order base, tuned, reranked; by part and task."""
+
+    results: list[Result]
+    contrasts: list[Contrast]
+    tasks: dict[str, Task]  # "part task" to what was asked
+    gallery: dict[str, int]  # products and pictures in the gallery
+
+    def result(self, system: str, part: str, task: TaskName = "text-image") -> Result | None:
+        """The result of one system on one task, if it was judged."""
+        for one in self.results:
+            if (one.system, one.part, one.task) == (system, part, task):
+                return one
+        return None
+
+    def per_query(self, system: str, part: str, task: TaskName = "text-image") -> PerQuery:
+        """Its table of each query, such as the gate wants; empty where it was not judged."""
+        found = self.result(system, part, task)
+        return found.per_query if found else {}
+
+
+def evaluate(
+    contenders: Sequence[Contender],
+    catalog: Catalog,
+    parts: Sequence[str],
+    settings: Settings,
+    progress: Callable[[int], None] = lambda _: None,
+) -> Evaluation:
+    """Judge all contenders on each of `parts` (`val`, `dev`, `test`) that has judged queries.
+
+    The gallery is every product with a picture, as pictures alone. A contender with a reranker is
+    judged twice on text queries: by its first stage, and with `reranker.candidates` re-ordered.
+    `progress` is told 1 for each contender and task that is done.
+
+    Returns:
+        An Evaluation without results where no part has a query.
+    """
+    first = contenders[0]
+    gallery = open_gallery(catalog, first.store, first.matcher.encoder)
+    tasks = make_tasks(catalog, gallery, parts, settings)
+    attributes = attribute_slices(catalog, tasks)
+    results: list[Result] = []
+    for contender in contenders:
+        if contender is not first:
+            gallery = open_gallery(catalog, contender.store, contender.matcher.encoder)
+        for task in tasks:
+            for system, run in make_runs(contender, task, gallery, settings.reranker.candidates):
+                results.append(judge(system, task, run, attributes))
+            progress(1)
+    sizes = {"products": len(gallery.shown), "pictures": len(gallery.vector_ND)}
+    named = {f"{task.part} {task.name}": task for task in tasks}
+    return Evaluation(results, contrast(results, tasks, settings), named, sizes)
+
+
+def make_tasks(
+    catalog: Catalog, gallery: Gallery, parts: Sequence[str], settings: Settings
+) -> list[Task]:
+    """The tasks of each part that has any."""
+    shown, limit, seed = gallery.shown, settings.evaluation.max_queries, settings.seed
+    found: list[Task | None] = []
+    for part in parts:
+        found.append(text_task(catalog.judged(part), part, shown, limit, seed))
+        found.append(image_task(catalog, part, shown, limit, seed))
+        found.append(title_task(catalog, part, shown, limit, seed))
+    return [task for task in found if task is not None]
+
+
+def make_runs(
+    contender: Contender, task: Task, gallery: Gallery, candidates: int
+) -> list[tuple[str, Run]]:
+    """The system's run, and that of the system with its reranker, where it has one."""
+    encoder = contender.matcher.encoder
+    if task.name == "image-text":
+        vectors = gallery.first_pictures(list(task.asks.values()))
+        return [(contender.name, _title_run(task, vectors, embed_texts(encoder, task.titles)))]
+    if task.name == "image-image":
+        if task.images:
+            vectors = embed_pictures(encoder, list(task.images.values()))
+        else:
+            vectors = gallery.first_pictures(list(task.asks.values()))
+        names = list(task.images or task.asks)
+        return [(contender.name, gallery.search(names, vectors, DEPTH, own=task.asks))]
+    vectors = embed_texts(encoder, list(task.texts.values()))
+    reranker = contender.matcher.reranker
+    depth = max(DEPTH, candidates) if reranker else DEPTH
+    run = gallery.search(list(task.texts), vectors, depth)
+    found = [(contender.name, run)]
+    if reranker is not None:
+        again = rerank(contender.matcher, task.texts, run, gallery, contender.store, candidates)
+        found.append((f"{contender.name} + rerank", again))
+    return found
+
+
+def judge(system: str, task: Task, run: Run, attributes: Mapping[str, Mapping[str, str]]) -> Result:
+    """Score one run. `attributes`: slice name to query id to its value."""
+    table = per_query(run, task.qrels)
+    groups = {"lang": task.langs, **attributes} if task.name == "text-image" else {}
+    return Result(
+        system=system,
+        part=task.part,
+        task=task.name,
+        per_query=table,
+        means=means(table),
+        slices=slice_means(table, groups),
+        top={query: ranked(answer)[:_KEPT] for query, answer in run.items()},
+    )
+
+
+def contrast(
+    results: Sequence[Result], tasks: Sequence[Task], settings: Settings
+) -> list[Contrast]:
+    """Each system against the one before it, on each task."""
+    found = []
+    for task in tasks:
+        here = [one for one in results if (one.part, one.task) == (task.part, task.name)]
+        for theirs, ours in pairwise(here):
+            for metric in COMPARED:
+                compared = compare(
+                    ours.per_query[metric],
+                    theirs.per_query[metric],
+                    resamples=settings.evaluation.bootstrap,
+                    seed=settings.seed,
+                )
+                found.append(
+                    Contrast(task.part, task.name, ours.system, theirs.system, metric, compared)
+                )
+    return found
+
+
+def _title_run(task: Task, picture_QD: Floats, title_ND: Floats) -> Run:
+    scores_QK, rows_QK = topk(picture_QD, title_ND, min(DEPTH, len(title_ND)))
+    return {
+        query: dict(zip(np.take(task.titles, rows).tolist(), scores, strict=True))
+        for query, rows, scores in zip(task.asks, rows_QK, scores_QK.tolist(), strict=True)
+    }
