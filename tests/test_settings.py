@@ -11,27 +11,68 @@ from xmodal.layers import flatten, load_settings, origins, resolve_home, with_va
 from xmodal.settings import Settings, SpaceItem, field_names
 
 CONFIGS = Path(__file__).parents[1] / "configs"
-KNOBS = """
-home seed
-catalog.path catalog.queries catalog.glossary
-catalog.columns.product_id catalog.columns.title catalog.columns.images
-catalog.columns.description catalog.columns.price catalog.columns.url catalog.columns.lang
-catalog.columns.split catalog.max_bad_share catalog.val_share catalog.max_pixels
-matcher.base matcher.image_size matcher.dim matcher.trained_blocks matcher.train_text
-matcher.dropout matcher.vocabulary
-training.epochs training.batch training.learning_rate training.weight_decay
-training.warmup_share training.clip_norm training.accumulate training.label_smoothing
-training.word_dropout training.patience training.workers training.gpu training.precision
-training.retries
-reranker.epochs reranker.batch reranker.learning_rate reranker.candidates reranker.negatives
-tuning.trials tuning.space[].setting tuning.space[].low tuning.space[].high tuning.space[].log
-tuning.space[].choices
-evaluation.bootstrap evaluation.max_queries
-index.actors
-serve.host serve.port serve.mlflow_port serve.dashboard_port serve.topology serve.replicas
-serve.deadline_ms serve.rerank_depth
-tracking.uri
-""".split()
+KNOBS = [
+    "home",
+    "seed",
+    "catalog.path",
+    "catalog.queries",
+    "catalog.glossary",
+    "catalog.columns.product_id",
+    "catalog.columns.title",
+    "catalog.columns.images",
+    "catalog.columns.description",
+    "catalog.columns.price",
+    "catalog.columns.url",
+    "catalog.columns.lang",
+    "catalog.columns.split",
+    "catalog.max_bad_share",
+    "catalog.val_share",
+    "catalog.max_pixels",
+    "matcher.base",
+    "matcher.image_size",
+    "matcher.dim",
+    "matcher.trained_blocks",
+    "matcher.train_text",
+    "matcher.dropout",
+    "matcher.vocabulary",
+    "training.epochs",
+    "training.batch",
+    "training.learning_rate",
+    "training.weight_decay",
+    "training.warmup_share",
+    "training.clip_norm",
+    "training.accumulate",
+    "training.label_smoothing",
+    "training.word_dropout",
+    "training.patience",
+    "training.workers",
+    "training.gpu",
+    "training.precision",
+    "training.retries",
+    "reranker.epochs",
+    "reranker.batch",
+    "reranker.learning_rate",
+    "reranker.candidates",
+    "reranker.negatives",
+    "tuning.trials",
+    "tuning.space[].setting",
+    "tuning.space[].low",
+    "tuning.space[].high",
+    "tuning.space[].log",
+    "tuning.space[].choices",
+    "evaluation.bootstrap",
+    "evaluation.max_queries",
+    "index.actors",
+    "serve.host",
+    "serve.port",
+    "serve.mlflow_port",
+    "serve.dashboard_port",
+    "serve.topology",
+    "serve.replicas",
+    "serve.deadline_ms",
+    "serve.rerank_depth",
+    "tracking.uri",
+]
 
 
 def load(*sets, config=None, environ=None):

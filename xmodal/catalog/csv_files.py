@@ -76,13 +76,11 @@ def _records(lines: _Lines, delimiter: str) -> Iterator[tuple[list[str], RowFaul
         if not line.strip():
             continue
         record = [line]
-        # An odd number of quotes: the row goes on in the next line, if it is ever closed.
-        while "".join(record).count('"') % 2 and len(record) < _MOST_LINES:
-            more = lines.take()
-            if not more:
-                break
+        is_open = _ends_open(line, False, delimiter)
+        while is_open and len(record) < _MOST_LINES and (more := lines.take()):
             record.append(more)
-        if "".join(record).count('"') % 2:
+            is_open = _ends_open(more, True, delimiter)
+        if is_open:
             lines.give_back(record[1:])
             yield [line.strip()], RowFault("csv_quote", f"a quote is never closed: {line[:80]!r}")
             continue
@@ -90,6 +88,23 @@ def _records(lines: _Lines, delimiter: str) -> Iterator[tuple[list[str], RowFaul
             yield next(csv.reader(record, delimiter=delimiter)), None
         except (csv.Error, StopIteration) as error:
             yield [line.strip()], RowFault("csv_line", str(error))
+
+
+def _ends_open(line: str, is_open: bool, delimiter: str) -> bool:
+    """Whether a quoted cell goes on after `line`; a quote within a word opens nothing."""
+    place = 0
+    if not is_open and line.startswith('"'):
+        is_open, place = True, 1
+    while True:
+        mark = '"' if is_open else f'{delimiter}"'
+        found = line.find(mark, place)
+        if found < 0:
+            return is_open
+        place = found + len(mark)
+        if is_open and line.startswith('"', place):
+            place += 1  # a doubled quote stands for one
+        else:
+            is_open = not is_open
 
 
 def _raw(

@@ -75,6 +75,7 @@ def ingest(
         QueriesError: judged queries that cannot be read or name unknown products.
     """
     if folder == DEMO:
+        shop.claim(home, str(home / "demo-shop"))
         folder, progress = _drawn(home / "demo-shop", seed, progress)
     source = find_source(folder, settings.columns)
     place = source.folder

@@ -1,0 +1,254 @@
+"""xmodal/catalog/ingest.py: a folder comes in whole, or stops with one line."""
+
+import json
+import os
+
+import pytest
+
+from tests.shops import encoded, make_rows, quarantined, take_in, write_csv, write_parquet
+from xmodal.catalog.store import current_catalog
+from xmodal.errors import CatalogError, HomeError, QueriesError, StorageError
+
+
+def spoil(rows, folder):
+    """One row of each kind that cannot be taken; returns product ids by reason."""
+    write_csv(folder, rows)
+    files = {
+        "text.jpg": b"I am a text file",
+        "cut.jpg": encoded(1)[:500],
+        "large.png": encoded(1, "PNG", size=(400, 300)),
+    }
+    for name, content in files.items():
+        (folder / "images" / name).write_bytes(content)
+    bad = {
+        "not_an_image": {"image": "images/text.jpg"},
+        "image_truncated": {"image": "images/cut.jpg"},
+        "image_huge": {"image": "images/large.png"},
+        "image_missing": {"image": "images/nowhere.jpg"},
+        "empty": {"image": "", "title": " "},
+        "no_id": {"product_id": ""},
+        "duplicate_id": {"product_id": "p000"},
+    }
+    extra = [rows[0] | {"product_id": f"bad-{reason}"} | cells for reason, cells in bad.items()]
+    write_csv_only(folder, rows + extra)
+    return {reason: [row["product_id"]] for reason, row in zip(bad, extra, strict=True)}
+
+
+def write_csv_only(folder, rows):
+    text = [",".join(rows[0])] + [",".join(map(str, row.values())) for row in rows]
+    (folder / "products.csv").write_text("\n".join(text))
+
+
+def test_each_bad_row_is_in_quarantine_with_its_reason(tmp_path):
+    bad = spoil(make_rows(200), tmp_path / "shop")
+    catalog = take_in(tmp_path / "shop", tmp_path / "home", max_pixels=100_000).catalog
+    assert quarantined(catalog.path / "quarantine") == dict(sorted(bad.items()))
+    assert catalog.manifest.quarantine == dict.fromkeys(bad, 1)
+    assert catalog.n_products == 200
+
+
+def test_too_many_bad_rows_stop_and_stay_readable(tmp_path):
+    home = tmp_path / "home"
+    bad = spoil(make_rows(60), tmp_path / "shop")
+    with pytest.raises(CatalogError, match=r"7 of 67 rows are bad \(more than 5%\)") as said:
+        take_in(tmp_path / "shop", home, max_pixels=100_000)
+    assert "\n" not in str(said.value)
+    assert quarantined(home / "quarantine") == dict(sorted(bad.items()))
+    assert sorted(os.listdir(home)) == ["catalogs", "quarantine"]
+    assert os.listdir(home / "catalogs") == []
+
+
+def test_no_valid_product_stops_whatever_the_share(tmp_path):
+    write_csv(tmp_path / "shop", [row | {"title": "", "image": ""} for row in make_rows(3)])
+    with pytest.raises(CatalogError, match=r"3 of 3 rows are bad \(no product is left\): empty 3"):
+        take_in(tmp_path / "shop", tmp_path / "home", max_bad_share=1.0)
+
+
+def test_a_file_without_rows_stops(tmp_path):
+    (tmp_path / "shop").mkdir()
+    (tmp_path / "shop" / "x.csv").write_text("id,title\n")
+    with pytest.raises(CatalogError, match=r"x.csv has no rows"):
+        take_in(tmp_path / "shop", tmp_path / "home")
+
+
+def test_a_full_disk_leaves_nothing(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("xmodal.catalog.ingest.write_pairs", full)  # the disk, not our code
+    with pytest.raises(StorageError, match="disk is full"):
+        take_in(write_csv(tmp_path / "shop", make_rows(9)), tmp_path / "home")
+    assert os.listdir(tmp_path / "home" / "catalogs") == []
+
+
+def test_one_bad_picture_of_two_is_dropped_alone(tmp_path):
+    rows = make_rows(9)
+    rows[3]["image"] += "|images/none.jpg"
+    folder = write_csv(tmp_path / "shop", rows)
+    (folder / "images" / "none.jpg").unlink()
+    summary = take_in(folder, tmp_path / "home")
+    assert (summary.catalog.n_products, summary.catalog.n_images) == (9, 9)
+    assert summary.dropped_images == 1
+    assert quarantined(summary.catalog.path / "quarantine") == {"image_missing": ["p003"]}
+
+
+def test_structs_bytes_and_lists_of_parquet_are_the_same_shop(tmp_path):
+    pictures = [encoded(i) for i in range(8)]
+    forms = {
+        "raw": lambda i: pictures[i],
+        "struct": lambda i: {"bytes": pictures[i], "path": None},
+        "list": lambda i: [{"bytes": pictures[i], "path": f"{i}.jpg"}],
+    }
+    found = set()
+    for name, form in forms.items():
+        rows = [{"id": i, "title": f"shoe {i}", "image": form(i)} for i in range(8)]
+        found.add(
+            take_in(
+                write_parquet(tmp_path / name, rows), tmp_path / f"home-{name}"
+            ).catalog.manifest.id
+        )
+    assert len(found) == 1
+
+
+def test_splits_are_kept_where_they_are_given(tmp_path):
+    rows = [
+        row | {"split": s}
+        for row, s in zip(make_rows(8), 2 * ["train", "valid", "dev", "test"], strict=True)
+    ]
+    manifest = take_in(write_csv(tmp_path / "shop", rows), tmp_path / "home").catalog.manifest
+    assert manifest.counts == {"train": 2, "val": 2, "dev": 2, "test": 2}
+    assert not manifest.made_val
+
+
+def test_val_is_cut_where_there_is_none(tmp_path):
+    catalog = take_in(write_csv(tmp_path / "shop", make_rows(100)), tmp_path / "home").catalog
+    assert catalog.manifest.counts == {"train": 80, "val": 20}
+    assert catalog.manifest.made_val
+    assert catalog.products(["split"])["split"].to_pylist().count("val") == 20
+    assert catalog.judged("val").made
+    assert len(catalog.judged("val").queries) == 20
+
+
+def test_what_dev_and_test_say_never_reaches_training(tmp_path):
+    rows = make_rows(60)
+    for i, row in enumerate(rows):
+        row["split"] = ("train", "train", "dev", "test")[i % 4]
+        if row["split"] in ("dev", "test"):
+            row |= {"title": f"secret {i}", "colour": "Secret", "kind": "Secret"}
+    (tmp_path / "shop").mkdir()
+    glossary = {
+        "colour": {"Red": "红色", "Secret": "秘密"},
+        "kind": {"Shoes": "鞋", "Secret": "秘密"},
+    }
+    (tmp_path / "shop" / "glossary.zh.json").write_text(json.dumps(glossary))
+    queries = tmp_path / "queries.json"
+    queries.write_text(
+        json.dumps({"secret wish": {"p000": 1, "p002": 1}, "open wish": {"p000": 1}})
+    )
+    folder = write_csv(tmp_path / "shop", rows)
+    catalog = take_in(folder, tmp_path / "home", queries=str(queries)).catalog
+    pairs = [
+        row for split in ("train", "val", "dev", "test") for row in catalog.pairs(split).to_pylist()
+    ]
+    assert {row["source"] for row in pairs} == {"title", "attributes", "glossary", "judged"}
+    assert {row["split"] for row in pairs} == {"train", "val"}
+    assert not [row for row in pairs if "ecret" in row["text"] or "秘" in row["text"]]
+    splits = dict(
+        zip(*(catalog.products([c])[c].to_pylist() for c in ("product_id", "split")), strict=True)
+    )
+    assert {splits[row["product_id"]] for row in pairs} <= {"train", "val"}
+
+
+def test_pairs_name_the_row_of_their_product(tmp_path):
+    catalog = take_in(write_csv(tmp_path / "shop", make_rows(40)), tmp_path / "home").catalog
+    titles = catalog.products(["title"])["title"].to_pylist()
+    found = [row for row in catalog.pairs("train").to_pylist() if row["source"] == "title"]
+    assert [titles[row["product_row"]] for row in found] == [row["text"] for row in found]
+    assert len(found) == catalog.manifest.counts["train"]
+
+
+def test_a_product_without_title_stays_and_makes_no_title_pair(tmp_path):
+    rows = make_rows(20)
+    rows[5]["title"] = ""
+    catalog = take_in(write_csv(tmp_path / "shop", rows), tmp_path / "home").catalog
+    assert catalog.n_products == 20
+    sources = {r["source"] for r in catalog.pairs("train").to_pylist() if r["product_id"] == "p005"}
+    assert "title" not in sources
+
+
+def test_a_part_without_titles_has_no_queries(tmp_path):
+    rows = make_rows(20)
+    for i, row in enumerate(rows):
+        row["split"] = "test" if i < 5 else "train"
+        row["title"] = "" if i < 5 else row["title"]
+    catalog = take_in(write_csv(tmp_path / "shop", rows), tmp_path / "home").catalog
+    assert "test" not in catalog.manifest.n_queries
+
+
+def test_queries_may_lie_in_a_folder_by_part(tmp_path):
+    rows = [row | {"split": "dev" if i < 5 else "train"} for i, row in enumerate(make_rows(20))]
+    folder = write_csv(tmp_path / "shop", rows)
+    (folder / "queries").mkdir()
+    (folder / "queries" / "dev.json").write_text(json.dumps({"红色 shoe": {"p000": 2, "p001": 0}}))
+    catalog = take_in(folder, tmp_path / "home", queries="queries").catalog
+    dev = catalog.judged("dev")
+    assert (dev.made, dev.langs) == (False, {"红色 shoe": "zh"})
+    assert dev.qrels == {"红色 shoe": {"p000": 2, "p001": 0}}
+    assert catalog.judged("val").made
+
+
+@pytest.mark.parametrize("name", ["none.json", "none"])
+def test_queries_that_are_not_there_stop(name, tmp_path):
+    folder = write_csv(tmp_path / "shop", make_rows(5))
+    with pytest.raises(QueriesError, match="no such file or folder"):
+        take_in(folder, tmp_path / "home", queries=name)
+
+
+def test_the_same_folder_twice_is_one_catalogue(tmp_path):
+    folder = write_csv(tmp_path / "shop", make_rows(10))
+    first, second = (take_in(folder, tmp_path / "home") for _ in range(2))
+    assert (first.is_new, second.is_new) == (True, False)
+    assert first.catalog == second.catalog
+
+
+def test_a_changed_folder_is_a_new_catalogue_and_the_old_one_stays(tmp_path):
+    home = tmp_path / "home"
+    first = take_in(write_csv(tmp_path / "shop", make_rows(10)), home).catalog
+    second = take_in(write_csv(tmp_path / "shop", make_rows(12)), home).catalog
+    assert first.path.exists()
+    assert first.manifest.id != second.manifest.id
+    assert current_catalog(home) == second
+
+
+def test_the_same_content_elsewhere_has_the_same_id(tmp_path):
+    ids = {
+        take_in(
+            write_csv(tmp_path / name, make_rows(30)), tmp_path / f"home-{name}"
+        ).catalog.manifest.id
+        for name in "ab"
+    }
+    assert len(ids) == 1
+
+
+def test_another_seed_is_another_catalogue(tmp_path):
+    folder = write_csv(tmp_path / "shop", make_rows(200))
+    one, two = (take_in(folder, tmp_path / f"home-{s}", seed=s).catalog.manifest.id for s in (0, 1))
+    assert one != two
+
+
+def test_a_home_holds_one_shop(tmp_path):
+    take_in(write_csv(tmp_path / "one", make_rows(5)), tmp_path / "home")
+    with pytest.raises(HomeError, match="XMODAL_HOME=") as said:
+        take_in(write_csv(tmp_path / "two", make_rows(5)), tmp_path / "home")
+    assert "\n" not in str(said.value)
+    assert current_catalog(tmp_path / "home").manifest.source == str(tmp_path / "one")
+
+
+def test_progress_adds_up_to_the_whole(tmp_path):
+    from xmodal.catalog.ingest import ingest
+    from xmodal.settings import CatalogSettings
+
+    told = []
+    folder = write_csv(tmp_path / "shop", make_rows(300))
+    ingest(str(folder), CatalogSettings(), tmp_path / "home", 0, told.append)
+    assert sum(told) == pytest.approx(1.0)

@@ -1,0 +1,94 @@
+"""xmodal/catalog/source.py: a folder is recognised by its content."""
+
+import pytest
+
+from tests.shops import make_rows, write_csv, write_parquet
+from xmodal.catalog.images import ImageFault
+from xmodal.catalog.source import find_source
+from xmodal.errors import CatalogError
+from xmodal.settings import ColumnSettings
+
+COLUMNS = ColumnSettings()
+PRODUCTS = [{"product_id": "1", "title": "shoe"}]
+
+
+def test_a_csv_with_strangers_beside_it(tmp_path):
+    folder = write_csv(tmp_path, make_rows(3))
+    (folder / "notes.txt").write_text("hello")
+    (folder / "prices.csv").write_text("sku,price\n1,2\n")
+    (folder / "empty.csv").write_text("")
+    source = find_source(str(folder), COLUMNS)
+    assert (source.kind, [file.name for file in source.files]) == ("csv", ["products.csv"])
+    assert [raw.cells["product_id"] for raw, _, _ in source.rows()] == ["p000", "p001", "p002"]
+    assert [share for *_, share in source.rows()][-1] == 1.0
+
+
+def test_parquet_files_in_order_without_queries_beside(tmp_path):
+    for name in ("b.parquet", "a.parquet"):
+        write_parquet(tmp_path, [{"id": name, "title": "x"}], name)
+    write_parquet(tmp_path, [{"query_id": "1", "product_id": "a", "grade": 1}], "qrels.parquet")
+    source = find_source(str(tmp_path), COLUMNS)
+    assert [raw.cells["id"] for raw, *_ in source.rows()] == ["a.parquet", "b.parquet"]
+
+
+def test_parquet_one_level_below_as_the_hub_lays_it(tmp_path):
+    write_parquet(tmp_path / "data", PRODUCTS, "train-00000-of-00001.parquet")
+    (tmp_path / "README.md").write_text("# set")
+    source = find_source(str(tmp_path), COLUMNS)
+    assert [file.name for file in source.files] == ["data/train-00000-of-00001.parquet"]
+
+
+def test_parquet_wins_over_a_csv_and_says_so(tmp_path):
+    write_csv(write_parquet(tmp_path, PRODUCTS), make_rows(1))
+    assert find_source(str(tmp_path), COLUMNS).notes[0].startswith("products.csv was left alone")
+
+
+def test_one_file_or_a_uri_is_a_source_too(tmp_path):
+    folder = write_csv(tmp_path, make_rows(2))
+    for uri in (str(folder / "products.csv"), f"file://{folder}"):
+        assert find_source(uri, COLUMNS).files[0].name == "products.csv"
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        (None, "no such folder; give one by --catalog"),
+        ({}, "no Parquet and no CSV file in it"),
+        ({"x.csv": "sku,name\n1,a\n"}, "x.csv has the columns sku, name; it needs product_id"),
+        ({"x.csv": "id,title\n1,a\n", "y.csv": "id,title\n1,a\n"}, r"several .*x.csv, y.csv"),
+        ({"x.csv": ""}, "x.csv: is empty"),
+        ({"x.parquet": "junk"}, "not a Parquet file"),
+    ],
+)
+def test_a_folder_that_is_no_catalogue_says_why(files, message, tmp_path):
+    folder = tmp_path / "shop"
+    if files is not None:
+        folder.mkdir()
+        for name, text in files.items():
+            (folder / name).write_text(text)
+    with pytest.raises(CatalogError, match=message) as said:
+        find_source(str(folder), COLUMNS)
+    assert "\n" not in str(said.value)
+
+
+@pytest.mark.parametrize(
+    ("path", "reason"),
+    [
+        ("images/none.jpg", "image_missing"),
+        ("images", "image_missing"),
+        ("http://shop/a.jpg", "image_missing"),
+        ("a\0b", "image_missing"),
+    ],
+)
+def test_an_image_that_is_not_there_says_so(path, reason, tmp_path):
+    source = find_source(str(write_csv(tmp_path, make_rows(1))), COLUMNS)
+    with pytest.raises(ImageFault) as fault:
+        source.read_image("products.csv", path)
+    assert fault.value.reason == reason
+
+
+def test_an_image_path_is_relative_to_its_file(tmp_path):
+    source = find_source(str(write_csv(tmp_path, make_rows(1))), COLUMNS)
+    content = (tmp_path / "images" / "000.jpg").read_bytes()
+    assert source.read_image("products.csv", "images/000.jpg") == content
+    assert source.read_image("products.csv", "images\\000.jpg") == content
