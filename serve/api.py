@@ -1,0 +1,123 @@
+"""The HTTP interface over a `Service`: routes, their documentation, the page. No Ray here."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+from fastapi import FastAPI, Query
+from fastapi.openapi.docs import get_swagger_ui_html
+from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, Response
+from fastapi.staticfiles import StaticFiles
+
+from serve.limits import Limits
+from serve.problems import Problem, add_handlers, render
+from serve.schemas import (
+    ErrorAnswer,
+    FacetsAnswer,
+    Health,
+    ProductAnswer,
+    SearchAnswer,
+    SearchRequest,
+)
+from serve.service import Service
+from xmodal import __version__
+
+UI = Path(__file__).parent / "ui"
+_STARTS = {
+    b"\xff\xd8": "image/jpeg",
+    b"\x89PNG": "image/png",
+    b"GIF8": "image/gif",
+    b"RIFF": "image/webp",
+    b"BM": "image/bmp",
+}
+_ERRORS: dict[int | str, dict[str, Any]] = {
+    400: {"model": ErrorAnswer, "description": "The request cannot be answered as it stands"},
+    413: {"model": ErrorAnswer, "description": "The request is too large"},
+    429: {"model": ErrorAnswer, "description": "Too many requests at once; try again"},
+    500: {"model": ErrorAnswer, "description": "Something broke here"},
+    504: {"model": ErrorAnswer, "description": "No answer in time"},
+}
+_GONE: dict[int | str, dict[str, Any]] = {404: {"model": ErrorAnswer, "description": "Not there"}}
+
+
+def make_api(service: Service) -> FastAPI:
+    """All routes. `service` must have been started before requests come."""
+    api = FastAPI(
+        title="xmodal",
+        version=__version__,
+        summary="Search a catalogue by text, by picture, or by both.",
+        docs_url=None,
+        redoc_url=None,
+    )
+    add_handlers(api)
+    api.add_middleware(Limits)
+    _add_search(api, service)
+    _add_products(api, service)
+    _add_health(api, service)
+    _add_pages(api)
+    return api
+
+
+def _add_search(api: FastAPI, service: Service) -> None:
+    @api.post("/v1/search", responses=_ERRORS)
+    async def search(request: SearchRequest) -> SearchAnswer:
+        """The products that fit best, best first."""
+        return await service.search(request)
+
+    @api.get("/v1/facets", responses=_ERRORS)
+    async def facets() -> FacetsAnswer:
+        """What `filter` can ask for: attributes of few values, with counts."""
+        return FacetsAnswer(facets=await service.facets())
+
+
+def _add_products(api: FastAPI, service: Service) -> None:
+    @api.get("/v1/products/{product_id:path}/image", responses={**_ERRORS, **_GONE})
+    async def image(product_id: str, number: Annotated[int, Query(ge=0)] = 0) -> Response:
+        """A picture of the product, as the catalogue has it."""
+        content = await service.picture(product_id, number)
+        media = next((kind for start, kind in _STARTS.items() if content.startswith(start)), None)
+        headers = {"Cache-Control": "public, max-age=300", "X-Content-Type-Options": "nosniff"}
+        return Response(content, media_type=media or "application/octet-stream", headers=headers)
+
+    @api.get("/v1/products/{product_id:path}", responses={**_ERRORS, **_GONE})
+    async def product(product_id: str) -> ProductAnswer:
+        """Everything the catalogue shows of a product."""
+        return ProductAnswer.model_validate(await service.product(product_id), from_attributes=True)
+
+
+def _add_health(api: FastAPI, service: Service) -> None:
+    @api.get("/healthz")
+    async def healthz() -> Health:
+        """The process answers."""
+        return Health(status="ok")
+
+    @api.get("/readyz", response_model=Health, responses={503: {"model": ErrorAnswer}})
+    async def readyz() -> Health | JSONResponse:
+        """A release is open and warm; `problem` says why a newer one is not."""
+        live = service.holder.live
+        if live is None:
+            return render(Problem(503, "not_ready", "no release is open yet"))
+        return Health(status="ready", release=live.release.id, problem=service.holder.problem)
+
+
+def _add_pages(api: FastAPI) -> None:
+    @api.get("/docs", include_in_schema=False)
+    async def docs() -> HTMLResponse:
+        return get_swagger_ui_html(
+            openapi_url="/openapi.json",
+            title="xmodal",
+            swagger_js_url="/docs/assets/swagger-ui-bundle.js",
+            swagger_css_url="/docs/assets/swagger-ui.css",
+            swagger_favicon_url="/docs/assets/favicon.png",
+        )
+
+    # Assets from the package beside us, not from a CDN: the page works without a network.
+    assets = StaticFiles(packages=[("fastapi_offline", "static")])
+    api.mount("/docs/assets", assets, name="assets")
+
+    @api.get("/{name}", include_in_schema=False)
+    @api.get("/", include_in_schema=False)
+    async def page(name: str = "index.html") -> FileResponse:
+        """The search page and the files beside it: no mount, which would swallow every 405."""
+        if name not in {path.name for path in UI.iterdir()}:
+            raise Problem(404, "not_found", f"nothing is at /{name}; see /docs")
+        return FileResponse(UI / name)

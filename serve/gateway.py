@@ -1,0 +1,75 @@
+"""Gateway: HTTP in front of the stages, all of them in its own process or behind handles.
+
+client -> [Gateway] -> Encoder -> Retriever -> Reranker
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from fastapi import FastAPI
+from ray import serve
+
+from serve.api import make_api
+from serve.handles import RemoteEncoder, RemoteReranker, RemoteRetriever
+from serve.service import Service
+from serve.shelves import fused, spread
+from xmodal.errors import ReleaseError
+from xmodal.registry.pointer import Release
+from xmodal.search.searcher import Searcher
+
+
+@dataclass(frozen=True)
+class GatewayArgs:
+    """What a gateway needs to know."""
+
+    home: str
+    deadline_ms: int
+    depth: int
+    threads: int
+
+
+@dataclass(frozen=True)
+class Stages:
+    """Handles to the stages of the spread topology (applications, while the graph is drawn)."""
+
+    encoder: Any
+    retriever: Any
+    reranker: Any
+
+
+@serve.ingress()
+class Gateway:
+    """The HTTP interface; with `stages` None it holds them itself."""
+
+    async def __init__(  # type: ignore[misc]  # Serve awaits it
+        self, args: GatewayArgs, stages: Stages | None = None
+    ) -> None:
+        """Open and warm the live release."""
+        torch.set_num_threads(args.threads)
+        home = Path(args.home)
+        opener = fused(home, args.depth) if stages is None else _remote(home, args.depth, stages)
+        self._service = Service(home, opener, args.deadline_ms)
+        await self._service.holder.start()
+
+    def __serve_build_asgi_app__(self) -> FastAPI:
+        """The routes; Serve asks for them once the release is open."""
+        return make_api(self._service)
+
+    async def check_health(self) -> None:
+        """A replica without an open release is replaced, not kept."""
+        if self._service.holder.live is None:
+            raise ReleaseError("no release is open")
+
+
+def _remote(home: Path, depth: int, stages: Stages) -> Any:
+    def make_searcher(release: Release, has_reranker: bool) -> Searcher:
+        return Searcher(
+            RemoteEncoder(stages.encoder, release.id),
+            RemoteRetriever(stages.retriever, release.id),
+            RemoteReranker(stages.reranker, release.id) if has_reranker else None,
+            depth,
+        )
+
+    return spread(home, make_searcher)

@@ -1,0 +1,76 @@
+"""The stages of a search as handles to other processes, bound to one release.
+
+What a stage raises comes back wrapped by Ray; here it becomes the same error as in one process.
+"""
+
+import asyncio
+from collections.abc import Awaitable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from ray.exceptions import RayTaskError
+from ray.serve.exceptions import BackPressureError
+from ray.serve.handle import DeploymentHandle
+
+from xmodal.errors import DeadlineExceeded, Overloaded, XmodalError
+from xmodal.index.facets import Filter
+from xmodal.index.version import Kind
+from xmodal.search.query import Candidates, Encoded, Query
+
+Result = TypeVar("Result")
+FIRST_LOAD_S = 300.0  # a stage asked for a release that it lacks opens it first
+
+
+@dataclass(frozen=True)
+class RemoteEncoder:
+    """`QueryEncoder` over a handle."""
+
+    handle: DeploymentHandle[Any]
+    release: str
+
+    async def encode(self, query: Query, deadline_s: float) -> Encoded:
+        """The query's vector."""
+        return await _call(self.handle.encode.remote(self.release, query, deadline_s))
+
+
+@dataclass(frozen=True)
+class RemoteRetriever:
+    """`Retriever` over a handle."""
+
+    handle: DeploymentHandle[Any]
+    release: str
+
+    async def retrieve(
+        self, vector_D: NDArray[np.float32], k: int, wanted: Filter, kind: Kind
+    ) -> Candidates:
+        """The k nearest products."""
+        return await _call(self.handle.retrieve.remote(self.release, vector_D, k, wanted, kind))
+
+
+@dataclass(frozen=True)
+class RemoteReranker:
+    """`Reranker` over a handle."""
+
+    handle: DeploymentHandle[Any]
+    release: str
+
+    async def rerank(
+        self, encoded: Encoded, candidates: Candidates, deadline_s: float
+    ) -> NDArray[np.float32]:
+        """Logits (K,)."""
+        return await _call(self.handle.rerank.remote(self.release, encoded, candidates, deadline_s))
+
+
+async def _call(response: Awaitable[Result]) -> Result:
+    try:
+        return await asyncio.wait_for(response, FIRST_LOAD_S)
+    except BackPressureError as error:
+        raise Overloaded("a stage's queue is full; try again later") from error
+    except TimeoutError as error:
+        raise DeadlineExceeded("a stage did not answer in time") from error
+    except RayTaskError as error:
+        if isinstance(error.cause, XmodalError):
+            raise error.cause from error
+        raise

@@ -1,0 +1,140 @@
+"""The record of what was started: which processes, where. Nothing else is ever ended.
+
+A process is known by its number and the time it began, so a number that was used again is left
+alone. Ray's many children are found below the head, and by the folder that is this home's alone.
+"""
+
+import contextlib
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from xmodal.storage import read_json, write_json_atomic
+
+FILE = "service.json"
+PATIENCE_S = 15.0
+
+
+@dataclass(frozen=True)
+class Started:
+    """One process that we started."""
+
+    name: str
+    pid: int
+    began: float
+
+    def process(self) -> psutil.Process | None:
+        """The process, or None where it ended."""
+        try:
+            process = psutil.Process(self.pid)
+            if abs(process.create_time() - self.began) > 1 or process.status() == "zombie":
+                return None
+        except psutil.NoSuchProcess:
+            return None
+        return process
+
+
+@dataclass(frozen=True)
+class Record:
+    """What runs for a home."""
+
+    address: str
+    """Of the Ray head."""
+    url: str | None
+    """Of the search service; None where only the head was started."""
+    processes: tuple[Started, ...]
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the head that was started still runs."""
+        head = next((one for one in self.processes if one.name == "ray"), None)
+        return head is not None and head.process() is not None
+
+
+def started(name: str, pid: int) -> Started:
+    """The record of a process that was just started."""
+    return Started(name, pid, psutil.Process(pid).create_time())
+
+
+def read_record(home: Path) -> Record | None:
+    """What was started for `home`, None where nothing was."""
+    path = home / FILE
+    if not path.exists():
+        return None
+    record: Any = read_json(path)
+    processes = tuple(Started(**one) for one in record["processes"])
+    return Record(record["address"], record["url"], processes)
+
+
+def write_record(home: Path, record: Record) -> None:
+    """Keep `record` for `end`."""
+    write_json_atomic(home / FILE, asdict(record))
+
+
+def ray_folder(home: Path) -> Path:
+    """Ray's folder for this home: short, because UNIX socket paths end at 107 bytes."""
+    name = hashlib.blake2b(str(home).encode(), digest_size=4).hexdigest()
+    return Path(tempfile.gettempdir()) / f"xm-{os.getuid()}-{name}"
+
+
+def end(home: Path) -> list[str]:
+    """End what the home's record names, and its children; returns their names."""
+    record = read_record(home)
+    roots = [one.process() for one in record.processes] if record else []
+    alive = [process for process in roots if process is not None]
+    family = _unique([*alive, *_below(alive), *_in_folder(ray_folder(home))])
+    names = sorted({_name(process) for process in family})
+    for process in alive or family:
+        _signal(process, is_hard=False)
+    # The head ends its children; what it leaves behind (HAProxy) is ended here.
+    _, left = psutil.wait_procs(family, PATIENCE_S / 3)
+    for is_hard in (False, True):
+        for process in left:
+            _signal(process, is_hard)
+        _, left = psutil.wait_procs(left, PATIENCE_S / 3)
+    (home / FILE).unlink(missing_ok=True)
+    return names
+
+
+def _below(processes: Iterable[psutil.Process]) -> list[psutil.Process]:
+    found: list[psutil.Process] = []
+    for process in processes:
+        try:
+            found += process.children(recursive=True)
+        except psutil.NoSuchProcess:
+            continue
+    return found
+
+
+def _in_folder(folder: Path) -> list[psutil.Process]:
+    """Processes that were told of a file in this home's own Ray folder."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.pid != os.getpid() and any(f"{folder}/" in arg for arg in process.cmdline()):
+                found.append(process)
+        except (psutil.NoSuchProcess, psutil.AccessDenied):
+            continue
+    return found
+
+
+def _unique(processes: Iterable[psutil.Process]) -> list[psutil.Process]:
+    return list({process.pid: process for process in processes}.values())
+
+
+def _name(process: psutil.Process) -> str:
+    try:
+        return process.name()
+    except psutil.NoSuchProcess:
+        return "ended"
+
+
+def _signal(process: psutil.Process, is_hard: bool) -> None:
+    with contextlib.suppress(psutil.NoSuchProcess):
+        process.kill() if is_hard else process.terminate()

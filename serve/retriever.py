@@ -1,0 +1,29 @@
+"""Retriever: a unit vector in, the nearest products out. Used where `serve.topology` is `spread`.
+
+Gateway -> Encoder -> [Retriever] -> Reranker -> answer
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from serve.stage import Stage
+from xmodal.index.facets import Filter
+from xmodal.index.version import Kind
+from xmodal.search.opened import open_retriever
+from xmodal.search.query import Candidates
+
+
+class RetrieverStage:
+    """The live index, memory-mapped, read-only (during a release move it holds two)."""
+
+    async def __init__(self, home: str) -> None:  # type: ignore[misc]  # Serve awaits it
+        """Open and prove the live release's index."""
+        self._stage = Stage(home, open_retriever)
+        await self._stage.holder.start()
+
+    async def retrieve(
+        self, release: str, vector_D: NDArray[np.float32], k: int, wanted: Filter, kind: Kind
+    ) -> Candidates:
+        """The k nearest products by that release."""
+        async with self._stage.holder.use(release) as held:
+            return await held.part.retrieve(vector_D, k, wanted, kind)

@@ -1,0 +1,151 @@
+"""What goes over the wire: requests, answers and errors of the HTTP interface."""
+
+import base64
+import binascii
+from typing import Annotated, Any
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    field_validator,
+    model_validator,
+)
+
+MAX_IMAGE_BYTES = 10_000_000
+MAX_BODY_BYTES = 14_000_000  # the same in base64, and room for the rest
+_RED_DRESS: dict[str, Any] = {"text": "red dress", "limit": 10, "filter": {"category": "Dresses"}}
+
+Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1000)]
+Value = Annotated[str, StringConstraints(max_length=1000)]
+
+
+class SearchRequest(BaseModel):
+    """A text, a picture, or both."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        use_attribute_docstrings=True,
+        json_schema_extra={
+            "examples": [_RED_DRESS, {"text": "红色连衣裙", "rerank": False}, {"image": "<base64>"}]
+        },
+    )
+
+    text: Text | None = None
+    """What is looked for, in any language that the matcher learnt."""
+    image: str | None = Field(default=None, max_length=MAX_BODY_BYTES)
+    """A JPEG, PNG, WebP or GIF file in base64, at most 10 MB."""
+    limit: int = Field(default=10, ge=1, le=100, strict=True)
+    """Most hits of the answer."""
+    filter: dict[str, Value | list[Value]] | None = Field(default=None, max_length=20)
+    """Attribute and the value, or any of the values, that it must have. All must agree."""
+    rerank: bool | None = Field(default=None, strict=True)
+    """Re-order the first hits by the cross-encoder; by default yes if there is a text."""
+    deadline_ms: int | None = Field(default=None, ge=10, le=60_000, strict=True)
+    """Time for the answer; one that would miss it degrades and says so in `degraded`."""
+
+    @field_validator("image")
+    @classmethod
+    def _decodes(cls, value: str | None) -> str | None:
+        if value is not None:
+            decode_image(value)
+        return value
+
+    @model_validator(mode="after")
+    def _has_a_question(self) -> "SearchRequest":
+        if self.text is None and self.image is None:
+            raise ValueError("give `text`, `image` or both")
+        return self
+
+
+class Hit(BaseModel):
+    """One product found."""
+
+    product_id: str
+    score: float
+    """The reranker's logit where the answer was reranked, else the cosine of the query and the
+    product's best picture. Comparable within one answer, not between answers."""
+    title: str
+    attributes: dict[str, str]
+
+
+class ReleaseIds(BaseModel):
+    """What answered: one release, from end to end."""
+
+    id: str
+    matcher: str
+    index: str
+    catalog: str
+
+
+class SearchAnswer(BaseModel):
+    """Hits, best first."""
+
+    query_id: str
+    hits: list[Hit]
+    release: ReleaseIds
+    degraded: list[str]
+    """`rerank_fewer`: fewer candidates than usual; `rerank_skipped`: none; `rerank_unavailable`:
+    asked for, and this release has no reranker."""
+    took_ms: dict[str, float]
+    """Milliseconds by stage, and `total`."""
+
+
+class ProductAnswer(BaseModel):
+    """Everything the catalogue shows of one product."""
+
+    product_id: str
+    title: str
+    attributes: dict[str, str]
+    description: str
+    price: float | None
+    url: str
+
+
+class FacetsAnswer(BaseModel):
+    """Attributes that `filter` takes, and how many products have each value."""
+
+    facets: dict[str, dict[str, int]]
+
+
+class Health(BaseModel):
+    """Alive, and with which release."""
+
+    status: str
+    release: str | None = None
+    problem: str | None = None
+    """Why the newest release could not be opened; the one before it still answers."""
+
+
+class ErrorBody(BaseModel):
+    """What went wrong, and where in the request."""
+
+    code: str
+    """For programs: `unknown_field`, `bad_image`, `overloaded`, ..."""
+    message: str
+    """For people: what, and how to mend it."""
+    field: str | None
+    type: str
+    """Whose it is: `invalid_request`, `not_found`, `overloaded`, `timeout` or `internal`."""
+
+
+class ErrorAnswer(BaseModel):
+    """The body of every answer of 400 and above."""
+
+    error: ErrorBody
+
+
+def decode_image(encoded: str) -> bytes:
+    """The bytes behind base64 (a `data:` URL too). Raises ValueError saying what is wrong."""
+    if encoded.startswith("data:"):
+        encoded = encoded.partition(",")[2]
+    try:
+        content = base64.b64decode(encoded, validate=True)
+    except binascii.Error as error:
+        raise ValueError(f"not base64: {error}") from error
+    if not content:
+        raise ValueError("the image is empty")
+    if len(content) > MAX_IMAGE_BYTES:
+        raise ValueError(f"{len(content):,} bytes; an image may have {MAX_IMAGE_BYTES:,}")
+    return content

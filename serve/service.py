@@ -1,0 +1,116 @@
+"""What the HTTP interface can ask for, whichever way the stages are spread. No Ray here.
+
+Every request takes one release and keeps it to its end: hits, titles and pictures are of one piece.
+"""
+
+import asyncio
+import secrets
+import time
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from serve.holder import Holder
+from serve.problems import Problem
+from serve.schemas import Hit, ReleaseIds, SearchAnswer, SearchRequest, decode_image
+from xmodal.catalog.store import Catalog
+from xmodal.index.facets import Facets, as_filter
+from xmodal.index.products import Product, Products
+from xmodal.registry.pointer import Release
+from xmodal.search.query import Query
+from xmodal.search.searcher import Searcher
+
+PICTURES_KEPT = 512
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """One release as the front sees it: its search, and the products that it names."""
+
+    searcher: Searcher
+    products: Products
+    facets: Facets
+    catalog: Catalog
+
+
+class Service:
+    """The front of the house."""
+
+    def __init__(
+        self, home: Path, open_shelf: Callable[[Release], Awaitable[Shelf]], deadline_ms: int
+    ) -> None:
+        self.holder = Holder(home, open_shelf)
+        self._deadline_ms = deadline_ms
+        self._pictures: OrderedDict[tuple[str, int, int], bytes] = OrderedDict()
+
+    async def search(self, request: SearchRequest) -> SearchAnswer:
+        """Answer one request. Raises the errors that `problems.py` knows."""
+        deadline_s = time.time() + (request.deadline_ms or self._deadline_ms) / 1000
+        query = Query(
+            text=request.text,
+            image=decode_image(request.image) if request.image is not None else None,
+            limit=request.limit,
+            wanted=as_filter(request.filter),
+            rerank=request.rerank,
+        )
+        async with self.holder.use() as held:
+            answer = await held.part.searcher.answer(query, deadline_s)
+            return SearchAnswer(
+                query_id=secrets.token_hex(8),
+                hits=[Hit.model_construct(**vars(hit)) for hit in answer.hits],
+                release=_ids(held.release),
+                degraded=list(answer.degraded),
+                took_ms=dict(answer.took_ms),
+            )
+
+    async def product(self, product_id: str) -> Product:
+        """A product by its id. Raises Problem 404."""
+        async with self.holder.use() as held:
+            products = held.part.products
+            row = products.row_of(product_id)
+            if row is None:
+                raise Problem(404, "not_found", f"no product {product_id!r}", "product_id")
+            return products.product(row)
+
+    async def picture(self, product_id: str, number: int) -> bytes:
+        """The encoded picture of a product. Raises Problem 404."""
+        async with self.holder.use() as held:
+            row = held.part.products.row_of(product_id)
+            if row is None:
+                raise Problem(404, "not_found", f"no product {product_id!r}", "product_id")
+            key = (held.release.catalog, row, number)
+            if key not in self._pictures:
+                found = await asyncio.to_thread(_picture, held.part.catalog, row, number)
+                if found is None:
+                    raise Problem(404, "no_picture", f"product {product_id!r} has no such picture")
+                self._keep(key, found)
+            return self._pictures[key]
+
+    async def facets(self, most: int = 50) -> dict[str, dict[str, int]]:
+        """Attributes with at most `most` values, and how many products have each."""
+        async with self.holder.use() as held:
+            facets = held.part.facets
+            few = [key for key in facets.keys if len(facets.values[key]) <= most]
+            return await asyncio.to_thread(lambda: {key: facets.counts(key) for key in few})
+
+    def _keep(self, key: tuple[str, int, int], picture: bytes) -> None:
+        self._pictures[key] = picture
+        while len(self._pictures) > PICTURES_KEPT:
+            self._pictures.popitem(last=False)
+
+
+def _picture(catalog: Catalog, row: int, number: int) -> bytes | None:
+    for _, image_no, encoded in catalog.images(row, row + 1):
+        if image_no == number:
+            return encoded
+    return None
+
+
+def _ids(release: Release) -> ReleaseIds:
+    return ReleaseIds(
+        id=release.id,
+        matcher=f"{release.matcher.name}/{release.matcher.version}",
+        index=release.index,
+        catalog=release.catalog,
+    )
