@@ -12,9 +12,9 @@ from xmodal.retrieval.embed import embed_texts
 from xmodal.retrieval.store import FeatureBatch, Plan, begin_store, finish_store, write_shard
 from xmodal.settings import TrainingSettings
 from xmodal.training.captions import build_table
+from xmodal.training.held_out import ValSet
 from xmodal.training.prepare import TrainPlan
 from xmodal.training.texts import write_texts
-from xmodal.training.validate import ValSet
 
 COLOURS = {"red": (200, 20, 20), "blue": (20, 20, 200), "green": (20, 160, 20), "grey": (99,) * 3}
 KINDS = ("shoe", "bag")
@@ -28,7 +28,7 @@ def make_plan(folder: Path, dropout: float = 0.0, **training: object) -> TrainPl
     """Write a toy run's inputs to `folder`, once, and return its plan."""
     products = np.arange(PRODUCTS)
     kinds = [f"{colour} {kind}" for colour in COLOURS for kind in KINDS]
-    titles = [f"{kinds[p % 8]} {'old new'.split()[p // 8 % 2]}" for p in products]
+    titles = [f"{kinds[p % 8]} {['old', 'new'][p // 8 % 2]}" for p in products]
     texts = sorted(set(titles))
     if not (folder / "data").exists():
         encoder = tiny_encoder(texts)
@@ -93,5 +93,3 @@ def _write_data(folder: Path, titles: list[str], texts: list[str]) -> None:
         product_ids={str(p): f"p{p}" for p in range(PRODUCTS)},
         qrels=qrels,
     ).save(folder / "val.json")
-
-

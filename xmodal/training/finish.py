@@ -52,7 +52,7 @@ def finish(
     progress = read_progress(last)
     encoder = load_encoder(Path(plan.encoder))
     encoder.load_trained_state(read_weights(best))
-    fit_patch_tokens(encoder.patch, _views(encoder, plan))
+    fit_tokens(encoder, plan)
     done = Finished(
         metrics=progress.history[progress.best_epoch],
         history=progress.history,
@@ -68,6 +68,11 @@ def finish(
     save_matcher(folder / "matcher", encoder, None, facts)
     write_json_atomic(folder / FINISHED_FILE, asdict(done))
     return done
+
+
+def fit_tokens(encoder: Encoder, plan: TrainPlan) -> None:
+    """Fit the encoder's patch tokens on a sample of the train pictures, in place."""
+    fit_patch_tokens(encoder.patch, _views(encoder, plan))
 
 
 @torch.inference_mode()

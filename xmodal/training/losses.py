@@ -34,8 +34,8 @@ def info_nce(
 ) -> Tensor:
     """Symmetric contrastive loss; the negatives are all other products on all workers.
 
-    Rows of one product are positives of each other, and so are rows of one caption: two
-    captions of a shoe never repel, nor do two shoes that one caption names.
+    Rows of one product, and rows of one caption, are positives of each other: two captions of a
+    shoe never repel, nor do two shoes that one caption names.
 
     Args:
         text_BD, image_BD: unit norm, float32; row i of both is one pair; B alike on all workers.
@@ -55,14 +55,12 @@ def info_nce(
     # One collective for both modalities: on gloo a call costs more than its bytes.
     both_N = gather_rows(torch.cat([text_BD, image_BD], dim=1))
     text_ND, image_ND = both_N.split(text_BD.shape[1], dim=1)
-    scale = log_scale.exp()
-    to_image_BN = scale * text_BD @ image_ND.T
-    to_text_BN = scale * image_BD @ text_ND.T
+    to_image_BN = log_scale.exp() * text_BD @ image_ND.T
+    to_text_BN = log_scale.exp() * image_BD @ text_ND.T
     if ignored is not None:
         to_image_BN = to_image_BN.masked_fill(ignored.to_image_BN & ~same_BN, float("-inf"))
         to_text_BN = to_text_BN.masked_fill(ignored.to_text_BN & ~same_BN, float("-inf"))
-    loss = _nll(to_image_BN, same_BN, smoothing) + _nll(to_text_BN, same_BN, smoothing)
-    return loss / 2
+    return (_nll(to_image_BN, same_BN, smoothing) + _nll(to_text_BN, same_BN, smoothing)) / 2
 
 
 def _positives(product_B: Tensor, caption_B: Tensor | None) -> Tensor:

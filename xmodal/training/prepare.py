@@ -6,7 +6,7 @@ Everything is in files with absolute paths, so that workers anywhere open it, me
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -26,10 +26,12 @@ from xmodal.settings import Settings, TrainingSettings
 from xmodal.storage import publish, read_json, write_json_atomic
 from xmodal.training.batches import MIN_STEPS, passes_of, steps_of
 from xmodal.training.captions import PairTable, build_table
+from xmodal.training.held_out import GALLERY, ValSet, build_valset, sample_queries
 from xmodal.training.texts import TextStore, write_texts
-from xmodal.training.validate import GALLERY, ValSet, choose_gallery
 
+PLAN_FILE = "plan.json"
 SAMPLE_PICTURES = 64
+SETTLE_PICTURES = 4_096
 TEXT_BATCH = 64
 EmbedImages = Callable[[Path, Path, str], FeatureStore]  # encoder, store, key
 
@@ -53,6 +55,13 @@ class TrainPlan:
         return asdict(self)
 
 
+def load_plan(folder: Path) -> TrainPlan:
+    """The plan that `prepare` left in a run's folder."""
+    value = read_json(folder / PLAN_FILE)
+    assert isinstance(value, dict)
+    return TrainPlan(**value)
+
+
 def prepare(
     home: Path, catalog: Catalog, settings: Settings, run: str, embed_images: EmbedImages
 ) -> TrainPlan:
@@ -67,33 +76,26 @@ def prepare(
     pairs = catalog.pairs("train")
     captions = list(dict.fromkeys(pairs["text"].to_pylist()))
     encoder = _first_encoder(folder / "start", catalog, settings, captions)
-    judged = catalog.judged("val")
-    queries = sample_queries(judged.queries, settings.evaluation.max_queries, settings.seed)
+    limit = settings.evaluation.max_queries
+    queries = sample_queries(catalog.judged("val").queries, limit, settings.seed)
     texts = list(dict.fromkeys([*captions, *queries.values()]))
+    number = {text: row for row, text in enumerate(texts)}
     key = trunk_fingerprint(encoder, catalog)
     cache = home / "cache" / key
-    words = fingerprint.of_file(folder / "start" / "vocabulary.json")
-    text_folder = cache / f"texts-{fingerprint.of_json([texts, words])}"
+    text_folder = cache / f"texts-{_text_key(texts, folder / 'start')}"
     embed_text_store(encoder, text_folder, texts)
     store = embed_images(folder / "start", cache / "images", key)
-    number = {text: row for row, text in enumerate(texts)}
-    data = folder / "data"
     table = _table(catalog, pairs, number, store)
-    valset = _valset(catalog, queries, judged.qrels, number, store, settings.seed)
-    with publish(data) as temporary:
+    valset = build_valset(catalog, queries, number, np.asarray(store.product_row), settings.seed)
+    _settle(encoder, store, table, settings.seed)
+    save_encoder(encoder, folder / "first")
+    with publish(folder / "data") as temporary:
         table.save(temporary)
         valset.save(temporary / "val.json")
-    return TrainPlan(
-        encoder=str(folder / "start"),
-        images=str(cache / "images"),
-        texts=str(text_folder),
-        data=str(data),
-        training=settings.training.model_dump(),
-        dropout=settings.matcher.dropout,
-        seed=settings.seed,
-        catalog=catalog.manifest.fingerprint,
-        facts=_facts(table, valset, settings.training),
-    )
+    plan = _plan(folder, catalog, settings, cache / "images", text_folder)
+    plan = replace(plan, facts=_facts(table, valset, settings.training))
+    write_json_atomic(folder / PLAN_FILE, plan.as_config())
+    return plan
 
 
 def claim_run(folder: Path, catalog: Catalog, settings: Settings) -> None:
@@ -138,14 +140,6 @@ def trunk_fingerprint(encoder: Encoder, catalog: Catalog) -> str:
     return fingerprint.of_json([spec, frozen, catalog.manifest.fingerprint])
 
 
-def sample_queries(queries: Mapping[str, str], limit: int, seed: int) -> dict[str, str]:
-    """At most `limit` of the queries, drawn by the seed."""
-    names = sorted(queries)
-    if len(names) > limit:
-        names = sorted(np.random.default_rng(seed).choice(names, size=limit, replace=False))
-    return {name: queries[name] for name in names}
-
-
 def embed_text_store(encoder: Encoder, folder: Path, texts: list[str]) -> TextStore:
     """The texts' features below the trained part, computed once."""
     return write_texts(
@@ -162,6 +156,35 @@ def _first_encoder(
         torch.manual_seed(settings.seed)  # the new layers' first weights
         save_encoder(make_encoder(settings.matcher, captions, pictures), folder)
     return load_encoder(folder)
+
+
+def _text_key(texts: list[str], encoder: Path) -> str:
+    """Fingerprint of the captions, and of the vocabulary that numbers their words."""
+    return fingerprint.of_json([texts, fingerprint.of_file(encoder / "vocabulary.json")])
+
+
+def _plan(
+    folder: Path, catalog: Catalog, settings: Settings, images: Path, texts: Path
+) -> TrainPlan:
+    return TrainPlan(
+        encoder=str(folder / "first"),
+        images=str(images),
+        texts=str(texts),
+        data=str(folder / "data"),
+        training=settings.training.model_dump(),
+        dropout=settings.matcher.dropout,
+        seed=settings.seed,
+        catalog=catalog.manifest.fingerprint,
+        facts={},
+    )
+
+
+def _settle(encoder: Encoder, store: FeatureStore, table: PairTable, seed: int) -> None:
+    """Let the encoder read, before its first step, what its train pictures' features are like."""
+    rng = np.random.default_rng(seed)
+    size = min(SETTLE_PICTURES, len(table.image_row))
+    rows = np.sort(rng.choice(table.image_row, size=size, replace=False))
+    encoder.settle({name: torch.from_numpy(x) for name, x in store.take(rows).items()})
 
 
 def _facts(table: PairTable, valset: ValSet, training: TrainingSettings) -> dict[str, str]:
@@ -188,41 +211,3 @@ def _table(
             "title; give titles, or map their column with catalog.columns.title"
         )
     return table
-
-
-def _valset(
-    catalog: Catalog,
-    queries: Mapping[str, str],
-    qrels: Mapping[str, Mapping[str, int]],
-    number: Mapping[str, int],
-    store: FeatureStore,
-    seed: int,
-) -> ValSet:
-    products = catalog.products(["product_id", "split"])
-    split = products["split"].to_numpy(zero_copy_only=False)
-    image_product = np.asarray(store.product_row)
-    gallery = choose_gallery(
-        image_product, np.flatnonzero(split == "val"), np.flatnonzero(split == "train"), seed
-    )
-    rows = image_product[gallery]
-    names = products["product_id"].take(pa.array(np.unique(rows))).to_pylist()
-    ids = {str(row): name for row, name in zip(np.unique(rows), names, strict=True)}
-    shown = set(names)
-    kept = {
-        query: {product: grade for product, grade in qrels[query].items() if product in shown}
-        for query in queries
-    }
-    kept = {query: relevant for query, relevant in kept.items() if relevant}
-    if not kept:
-        raise CatalogError(
-            f"{catalog.manifest.source}: no judged query of split val has a relevant product with "
-            "a picture, so nothing can pick the best checkpoint; give val products pictures"
-        )
-    return ValSet(
-        query_ids=list(kept),
-        query_rows=[number[queries[query]] for query in kept],
-        gallery_rows=gallery.tolist(),
-        gallery_products=rows.tolist(),
-        product_ids=ids,
-        qrels={query: dict(relevant) for query, relevant in kept.items()},
-    )

@@ -4,8 +4,6 @@ Shapes: Q queries, N gallery pictures, B rows of this worker, D embedding.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -15,50 +13,14 @@ from torch import Tensor
 from xmodal.matcher.encoder import Encoder
 from xmodal.retrieval.metrics import means, per_query
 from xmodal.retrieval.topk import topk_products
-from xmodal.storage import read_json, write_json_atomic
 from xmodal.training.batches import Features, Rows
 from xmodal.training.captions import Ints
 from xmodal.training.gather import gather_rows, world_rank, world_size
+from xmodal.training.held_out import ValSet
 from xmodal.training.loop import Metrics
 
-# Pictures in the gallery: enough that R@10 is no gift, and a tenth of an epoch's time.
-GALLERY = 8_000
 DEPTH = 100
 ROWS = 256  # pictures or texts encoded at once
-
-
-@dataclass(frozen=True)
-class ValSet:
-    """Judged queries and a gallery, as row numbers of the feature stores."""
-
-    query_ids: list[str]
-    query_rows: list[int]  # of the text store
-    gallery_rows: list[int]  # of the image store
-    gallery_products: list[int]  # the product row of each gallery picture
-    product_ids: dict[str, str]  # product row -> product_id
-    qrels: dict[str, dict[str, int]]
-
-    def save(self, path: Path) -> None:
-        """Write as JSON."""
-        write_json_atomic(path, asdict(self))
-
-
-def load_valset(path: Path) -> ValSet:
-    """Read what `ValSet.save` wrote."""
-    value = read_json(path)
-    assert isinstance(value, dict)
-    return ValSet(**value)
-
-
-def choose_gallery(
-    image_product: Ints, val_products: Ints, train_products: Ints, seed: int
-) -> Ints:
-    """Image store rows of all `val` products and of a sample of `train`, up to GALLERY in all."""
-    val_rows = np.flatnonzero(np.isin(image_product, val_products))
-    train_rows = np.flatnonzero(np.isin(image_product, train_products))
-    room = max(0, min(GALLERY - len(val_rows), len(train_rows)))
-    sample = np.random.default_rng(seed).choice(train_rows, size=room, replace=False)
-    return np.sort(np.concatenate([val_rows, sample]))
 
 
 def retrieval(

@@ -17,12 +17,13 @@ from xmodal.settings import TrainingSettings
 from xmodal.training.batches import Sampler
 from xmodal.training.captions import load_table
 from xmodal.training.gather import world_rank, world_size
+from xmodal.training.held_out import load_valset
 from xmodal.training.loop import Metrics, Progress, Trainee, fit
 from xmodal.training.optimise import make_optimizer, make_schedule
 from xmodal.training.prepare import TrainPlan
 from xmodal.training.state import restore_state
 from xmodal.training.texts import TextStore
-from xmodal.training.validate import load_valset, retrieval
+from xmodal.training.validate import retrieval
 
 Wrap = Callable[[nn.Module], nn.Module]
 Keep = Callable[[Trainee, Metrics], None]

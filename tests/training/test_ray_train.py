@@ -1,0 +1,125 @@
+"""xmodal/training/ray_train.py: a real cluster, a real killed worker, a real killed job."""
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+import ray
+
+from tests.training.toy import make_plan
+from tests.training.test_loop import assert_same_weights, train
+from xmodal.errors import ServiceError, SettingsError
+from xmodal.settings import TrainingSettings
+from xmodal.training.history import HISTORY_FILE, read_history
+from xmodal.training.ray_train import check_resources, check_shares, fit_run
+from xmodal.training.state import read_progress, read_weights
+
+TRAINING = {"epochs": 4, "retries": 1, "patience": 9}
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def plan(tmp_path_factory):
+    return make_plan(tmp_path_factory.mktemp("toy"), dropout=0.3, **TRAINING)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(ray_cluster, plan, tmp_path_factory):
+    return fit_run(plan, tmp_path_factory.mktemp("runs"), "undisturbed")
+
+
+def test_a_batch_of_unequal_parts_is_refused():
+    with pytest.raises(SettingsError, match=r"training\.batch=9 .* multiple of 2"):
+        check_shares(TrainingSettings(batch=9, workers=2))
+
+
+@pytest.mark.slow
+def test_two_workers_under_ray_end_near_one_without(ray_cluster, tmp_path):
+    plan = make_plan(tmp_path / "toy", epochs=1)
+    best, _ = fit_run(plan, tmp_path / "runs", "two")
+    one = train(plan).encoder.trained_state()
+    assert_same_weights(one, read_weights(best), atol=1e-5)
+
+
+@pytest.mark.slow
+def test_best_and_last_checkpoint_are_kept_and_no_other(undisturbed):
+    best, last = undisturbed
+    folders = {path.name for path in best.parent.glob("checkpoint_*")}
+    assert folders == {best.name, last.name}
+    history = read_progress(last).history
+    assert read_progress(best).history[-1]["mrr@10"] == max(row["mrr@10"] for row in history)
+
+
+@pytest.mark.slow
+def test_a_killed_worker_costs_time_and_nothing_else(undisturbed, plan, tmp_path):
+    killer = threading.Thread(target=_kill_a_worker, args=(tmp_path / "killed",))
+    killer.start()
+    _, last = fit_run(plan, tmp_path, "killed")
+    killer.join()
+    assert_same_run(undisturbed[1], last)
+
+
+@pytest.mark.slow
+def test_a_killed_job_goes_on_where_it_stopped(undisturbed, plan, tmp_path):
+    script = f"""
+        import ray
+        from pathlib import Path
+        from xmodal.training.prepare import TrainPlan
+        from xmodal.training.ray_train import fit_run
+        ray.init(address={ray.get_runtime_context().gcs_address!r}, log_to_driver=False)
+        fit_run(TrainPlan(**{plan.as_config()!r}), Path({str(tmp_path)!r}), "job")
+    """
+    job = subprocess.Popen([sys.executable, "-c", textwrap.dedent(script)], cwd=ROOT)
+    _wait_for_epochs(tmp_path / "job", 1)
+    job.send_signal(signal.SIGKILL)
+    job.wait()
+    assert len(read_history(tmp_path / "job")) < TRAINING["epochs"]
+    _, last = fit_run(plan, tmp_path, "job")
+    assert_same_run(undisturbed[1], last)
+
+
+@pytest.mark.slow
+def test_workers_that_the_cluster_can_never_start_are_an_error(ray_cluster):
+    with pytest.raises(ServiceError, match="need 50 CPU, and the cluster has 4"):
+        check_resources({"workers": 100, "gpu": False}, worker_cpus=0.5)
+
+
+def assert_same_run(one, other):
+    assert_same_weights(read_weights(one), read_weights(other))
+    losses = [[row["loss"] for row in read_progress(run).history] for run in (one, other)]
+    assert losses[0] == losses[1]
+    assert len(losses[0]) == TRAINING["epochs"]
+
+
+def _wait_for_epochs(run, epochs):
+    deadline = time.monotonic() + 180
+    while len(read_history(run)) < epochs:
+        assert time.monotonic() < deadline, f"no {HISTORY_FILE} in {run}"
+        time.sleep(0.05)
+
+
+def _kill_a_worker(run):
+    """Kill worker 1 once the first epoch is done. Ours only: the run's folder is its argument."""
+    _wait_for_epochs(run, 1)
+    mine = [p for p in psutil.process_iter() if _is_worker(p)]
+    os.kill(max(p.pid for p in mine), signal.SIGKILL)
+
+
+def _is_worker(process):
+    try:
+        return "RayTrainWorker" in " ".join(process.cmdline())
+    except psutil.Error:
+        return False
+
+
+def test_the_objective_is_one_name_in_both_files():
+    from xmodal.training import loop, ray_train
+
+    assert loop.OBJECTIVE == ray_train.OBJECTIVE
