@@ -1,0 +1,81 @@
+"""xmodal/client.py: over the wire to a real application, in memory."""
+
+import httpx
+import pytest
+from starlette.testclient import TestClient
+
+from serve.api import make_api
+from serve.service import Service
+from serve.shelves import fused
+from tests.factories import make_picture
+from tests.homes import tiny_home
+from xmodal.client import Client
+from xmodal.errors import QueryError, ServiceError
+
+
+class _ToApp(httpx.BaseTransport):
+    """Hands requests to an application in this process."""
+
+    def __init__(self, app: TestClient):
+        self.app = app
+
+    def handle_request(self, request):
+        answer = self.app.request(
+            request.method, str(request.url), content=request.read(), headers=request.headers
+        )
+        return httpx.Response(answer.status_code, headers=answer.headers, content=answer.content)
+
+
+@pytest.fixture(scope="module")
+def client(tmp_path_factory):
+    home = tmp_path_factory.mktemp("home")
+    tiny_home(home)
+    service = Service(home, fused(home, depth=10), deadline_ms=30_000)
+    with TestClient(make_api(service)) as app:
+        app.portal.call(service.holder.start)
+        yield Client("http://testserver", transport=_ToApp(app))
+        app.portal.call(service.holder.stop)
+
+
+def test_a_text_search_is_typed(client):
+    answer = client.search("red shoe", limit=2, filter={"kind": "shoe"})
+    assert len(answer.hits) == 2
+    assert answer.hits[0].attributes["kind"] == "shoe"
+    assert answer.release["id"] == client.release()
+
+
+def test_a_picture_is_sent_as_bytes_or_as_a_file(client, tmp_path):
+    file = tmp_path / "picture.png"
+    file.write_bytes(make_picture(50))
+    assert client.search(image=file).hits[0].product_id == "p005"
+    assert client.search(image=make_picture(50)).hits[0].product_id == "p005"
+
+
+def test_products_pictures_and_facets(client):
+    assert client.product("p004")["title"] == "blue shirt"
+    assert client.picture("p004") == make_picture(40)
+    assert client.facets()["kind"]["shoe"] > 0
+
+
+def test_the_services_words_reach_the_caller(client):
+    with pytest.raises(QueryError, match=r"filter: unknown attribute 'color'.*colour, kind"):
+        client.search("a", filter={"color": "red"})
+
+
+def test_a_service_that_is_not_there_says_how_to_start_it():
+    def refuse(request):
+        raise httpx.ConnectError("refused")
+
+    with pytest.raises(ServiceError, match="make serve"):
+        Client(transport=httpx.MockTransport(refuse)).search("a")
+
+
+def test_an_answer_that_is_not_ours_is_named():
+    strange = httpx.MockTransport(lambda request: httpx.Response(502, text="bad gateway"))
+    with pytest.raises(ServiceError, match="502"):
+        Client(transport=strange).search("a")
+
+
+def test_a_picture_that_cannot_be_read_is_named(client, tmp_path):
+    with pytest.raises(QueryError, match=r"nothing\.png"):
+        client.search(image=tmp_path / "nothing.png")

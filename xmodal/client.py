@@ -1,0 +1,146 @@
+"""The HTTP client: typed requests and answers of a running service. Knows no other room.
+
+with Client() as client:
+    for hit in client.search(text="red dress", limit=5).hits:
+        print(hit.product_id, hit.title)
+"""
+
+import base64
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+
+from xmodal.errors import QueryError, ServiceError
+
+URL = "http://127.0.0.1:8000"
+TIMEOUT_S = 30.0
+
+
+@dataclass(frozen=True)
+class Hit:
+    """One product found. Scores are comparable within one answer only."""
+
+    product_id: str
+    score: float
+    title: str
+    attributes: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Hits best first, the release that gave them, and what lack of time left out."""
+
+    query_id: str
+    hits: Sequence[Hit]
+    release: Mapping[str, str]
+    degraded: Sequence[str] = ()
+    took_ms: Mapping[str, float] = field(default_factory=dict)
+
+
+class Client:
+    """Talks to one service; keeps its connection, so make one and use it for many searches."""
+
+    def __init__(
+        self,
+        url: str = URL,
+        timeout_s: float = TIMEOUT_S,
+        transport: httpx.BaseTransport | None = None,
+    ) -> None:
+        """`transport` is for tests; a real client leaves it out."""
+        self.url = url.rstrip("/")
+        self._http = httpx.Client(base_url=self.url, timeout=timeout_s, transport=transport)
+
+    def __enter__(self) -> "Client":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._http.close()
+
+    def search(
+        self,
+        text: str | None = None,
+        image: bytes | Path | None = None,
+        *,
+        limit: int = 10,
+        filter: Mapping[str, str | Sequence[str]] | None = None,  # noqa: A002  # as in the API
+        rerank: bool | None = None,
+        deadline_ms: int | None = None,
+    ) -> Answer:
+        """Products for a text, a picture (its bytes or its file), or both.
+
+        Raises:
+            QueryError: the service says what is wrong with the request.
+            ServiceError: nobody answers, or the service failed.
+        """
+        body: dict[str, Any] = {"text": text, "limit": limit, "rerank": rerank}
+        body |= {"filter": filter, "deadline_ms": deadline_ms}
+        if image is not None:
+            content = _read(image) if isinstance(image, Path) else image
+            body["image"] = base64.b64encode(content).decode()
+        given = {name: value for name, value in body.items() if value is not None}
+        answer = self._ask("POST", "/v1/search", given).json()
+        hits = [Hit(**hit) for hit in answer.pop("hits")]
+        return Answer(hits=hits, **answer)
+
+    def facets(self) -> dict[str, dict[str, int]]:
+        """Attributes that `filter` takes, and how many products have each value."""
+        facets: dict[str, dict[str, int]] = self._ask("GET", "/v1/facets").json()["facets"]
+        return facets
+
+    def product(self, product_id: str) -> dict[str, Any]:
+        """Everything the catalogue shows of a product."""
+        product: dict[str, Any] = self._ask("GET", f"/v1/products/{quote(product_id)}").json()
+        return product
+
+    def picture(self, product_id: str, number: int = 0) -> bytes:
+        """A product's encoded picture."""
+        return self._ask("GET", f"/v1/products/{quote(product_id)}/image?number={number}").content
+
+    def release(self) -> str:
+        """Id of the release that answers now."""
+        return str(self._ask("GET", "/readyz").json()["release"])
+
+    def _ask(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> httpx.Response:
+        try:
+            response = self._http.request(method, path, json=body)
+        except httpx.TransportError as error:
+            raise ServiceError(
+                f"no service answers at {self.url} ({error}); start it: make demo, or make serve"
+            ) from error
+        if response.is_success:
+            return response
+        message = _message(response)
+        if response.status_code < 500 and response.status_code != 429:
+            raise QueryError(message)
+        raise ServiceError(message)
+
+
+def _message(response: httpx.Response) -> str:
+    """The service's own words, else the status."""
+    try:
+        error = response.json()["error"]
+    except (ValueError, KeyError, TypeError):
+        return f"{response.url}: {response.status_code} {response.reason_phrase}"
+    place = f"{error['field']}: " if error.get("field") else ""
+    return f"{place}{error['message']}"
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise QueryError(f"{path}: cannot be read ({error.strerror})") from error
