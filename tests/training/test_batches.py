@@ -40,8 +40,8 @@ def test_two_workers_share_the_batch_of_one():
         for name in ("words_BW", "row_B1"):
             assert torch.equal(whole.text[name], torch.cat([half.text[name] for half in halves]))
         assert torch.equal(whole.image["row_B1"], torch.cat([h.image["row_B1"] for h in halves]))
-        masks = torch.cat([half.ignored.to_text_BN for half in halves])
-        assert torch.equal(whole.ignored.to_text_BN, masks)
+        masks = torch.cat([half.fits.to_text_BN for half in halves])
+        assert torch.equal(whole.fits.to_text_BN, masks)
 
 
 def test_a_batch_that_workers_cannot_share_is_refused():

@@ -43,7 +43,7 @@ def test_captions_are_drawn_by_source_then_by_weight():
     )
     drawn = [table.draw_captions(np.array([u]))[0] for u in np.arange(0, 1, 0.001)]
     share = np.bincount(table.caption_text[drawn]) / 1000
-    np.testing.assert_allclose(share, [3 / 4, 1 / 8, 1 / 8], atol=2e-3)
+    np.testing.assert_allclose(share, [16 / 17, 1 / 34, 1 / 34], atol=2e-3)
 
 
 def test_each_picture_of_a_product_is_drawn_and_no_other():

@@ -8,7 +8,7 @@ import torch.distributed as dist
 import torch.multiprocessing as mp
 from torch.nn.functional import cross_entropy, normalize
 
-from xmodal.training.losses import Ignored, info_nce
+from xmodal.training.losses import Fits, info_nce
 
 ZERO = torch.tensor(0.0)
 
@@ -40,22 +40,15 @@ def test_identical_captions_are_positives_of_each_other():
     assert near < info_nce(apart, apart, shoes, ZERO, caption_B=caption)
 
 
-def test_an_ignored_pair_leaves_the_softmax():
+def test_a_product_that_a_caption_fits_is_its_positive_and_not_of_the_others():
     text, image = _pairs(3)
-    mask = torch.zeros(3, 3, dtype=torch.bool)
-    mask[0, 2] = True
-    ours = info_nce(text, image, torch.arange(3), ZERO, ignored=Ignored(mask, mask.T))
-    logits, truth = (text @ image.T).masked_fill(mask, float("-inf")), torch.arange(3)
-    expected = cross_entropy(logits, truth) + cross_entropy(logits.T, truth)
+    fits = torch.zeros(3, 3, dtype=torch.bool)
+    fits[0, 2] = True  # text 0 fits image 2: in the other direction, image 2 has two texts
+    ours = info_nce(text, image, torch.arange(3), ZERO, fits=Fits(fits, fits.T))
+    target = torch.tensor([[0.5, 0, 0.5], [0, 1, 0], [0, 0, 1]])
+    back = torch.tensor([[1.0, 0, 0], [0, 1, 0], [0.5, 0, 0.5]])
+    expected = cross_entropy(text @ image.T, target) + cross_entropy(image @ text.T, back)
     torch.testing.assert_close(ours, expected / 2)
-
-
-def test_an_ignored_pair_gives_no_gradient():
-    text, image = _pairs(2)
-    everything = torch.ones(2, 2, dtype=torch.bool)
-    ignored = Ignored(everything, everything)
-    info_nce(text, image, torch.arange(2), ZERO, ignored=ignored, smoothing=0.1).backward()
-    torch.testing.assert_close(text.grad, torch.zeros(2, 8))
 
 
 def test_gradient_is_that_of_finite_differences():

@@ -13,12 +13,13 @@ import psutil
 import pytest
 import ray
 
-from tests.training.toy import make_plan
 from tests.training.test_loop import assert_same_weights, train
+from tests.training.toy import make_plan
 from xmodal.errors import ServiceError, SettingsError
 from xmodal.settings import TrainingSettings
 from xmodal.training.history import HISTORY_FILE, read_history
-from xmodal.training.ray_train import check_resources, check_shares, fit_run
+from xmodal.training.ray_train import check_resources, fit_run
+from xmodal.training.space import check_shares
 from xmodal.training.state import read_progress, read_weights
 
 TRAINING = {"epochs": 4, "retries": 1, "patience": 9}

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from xmodal.errors import SettingsError
 from xmodal.training.captions import Ints, PairTable
-from xmodal.training.losses import Ignored
+from xmodal.training.losses import Fits
 
 Features = dict[str, Tensor]
 # A tiny shop passes its products several times an epoch, so that an epoch is worth a validation.
@@ -40,19 +40,19 @@ class Batch:
     image: Features
     product_B: Tensor
     caption_B: Tensor
-    ignored: Ignored
+    fits: Fits
 
     def to(self, device: torch.device) -> "Batch":
         """Return the batch on `device`."""
         if device.type == "cpu":
             return self
-        masks = (self.ignored.to_image_BN, self.ignored.to_text_BN)
+        masks = (self.fits.to_image_BN, self.fits.to_text_BN)
         return Batch(
             {name: x.to(device, non_blocking=True) for name, x in self.text.items()},
             {name: x.to(device, non_blocking=True) for name, x in self.image.items()},
             self.product_B.to(device, non_blocking=True),
             self.caption_B.to(device, non_blocking=True),
-            Ignored(*(mask.to(device, non_blocking=True) for mask in masks)),
+            Fits(*(mask.to(device, non_blocking=True) for mask in masks)),
         )
 
 
@@ -122,7 +122,7 @@ class Sampler:
             },
             product_B=torch.from_numpy(self.table.product_P[product_N[mine]]),
             caption_B=torch.from_numpy(text_N[mine]),
-            ignored=Ignored(
+            fits=Fits(
                 torch.from_numpy(fits_NN[mine]),
                 torch.from_numpy(np.ascontiguousarray(fits_NN.T[mine])),
             ),

@@ -35,8 +35,6 @@ def followed(folder: Path, report: Report) -> Iterator[None]:
     Epochs that an earlier, killed job has done are reported first. What `report` raises ends
     the block.
     """
-    done = threading.Event()
-    failures: list[Exception] = []
     seen: set[int] = set()
 
     def report_new() -> None:
@@ -46,14 +44,24 @@ def followed(folder: Path, report: Report) -> Iterator[None]:
                 seen.add(epoch)
                 report(row, epoch)
 
-    def follow() -> None:
+    with polled(report_new):
+        yield
+
+
+@contextmanager
+def polled(look: Callable[[], None]) -> Iterator[None]:
+    """Call `look` twice a second in a thread, and once more at the end; its error is raised."""
+    done = threading.Event()
+    failures: list[Exception] = []
+
+    def poll() -> None:
         try:
             while not done.wait(POLL_S):
-                report_new()
+                look()
         except Exception as error:  # noqa: BLE001  # handed to the block's thread below
             failures.append(error)
 
-    thread = threading.Thread(target=follow, name="history", daemon=True)
+    thread = threading.Thread(target=poll, name="history", daemon=True)
     thread.start()
     try:
         yield
@@ -62,4 +70,15 @@ def followed(folder: Path, report: Report) -> Iterator[None]:
         thread.join()
     if failures:
         raise failures[0]
-    report_new()
+    look()
+
+
+def epoch_line(metrics: Metrics, epochs: int) -> str:
+    """One line for the console: what the epoch brought, its rate, and the time left at most."""
+    done = int(metrics["epoch"]) + 1
+    left_s = (metrics["train_s"] + metrics["validate_s"]) * (epochs - done)
+    return (
+        f"epoch {done}/{epochs}: loss {metrics['loss']:.3f}, val MRR {metrics['mrr@10']:.3f}, "
+        f"val R@10 {metrics['recall@10']:.3f}, {metrics['pairs_per_s']:.0f} pairs/s, "
+        f"{metrics['data_wait_share']:.0%} of the time waiting for data, {left_s:.0f} s left"
+    )

@@ -83,7 +83,7 @@ def fit(
         trainee.model.eval()
         metrics |= validate()
         metrics["validate_s"] = time.perf_counter() - started
-        metrics["epoch"] = float(epoch)
+        metrics |= {"epoch": float(epoch), "epochs_done": float(epoch + 1)}
         trainee.progress.note(metrics)
         report(metrics)
 
@@ -140,7 +140,7 @@ def batch_loss(
         batch.product_B,
         log_scale.float(),
         caption_B=batch.caption_B,
-        ignored=batch.ignored,
+        fits=batch.fits,
         smoothing=recipe.label_smoothing,
     )
 

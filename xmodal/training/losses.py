@@ -12,8 +12,8 @@ from xmodal.training.gather import gather_rows
 
 
 @dataclass(frozen=True)
-class Ignored:
-    """Pairs that are no positives, yet must not repel: a caption that also fits another product.
+class Fits:
+    """Pairs that are right though not given: a caption, "red shoe", that fits another red shoe.
 
     to_image_BN[i, j]: text i fits image j's product; to_text_BN[i, j]: text j fits image i's.
     """
@@ -29,7 +29,7 @@ def info_nce(
     log_scale: Tensor,
     *,
     caption_B: Tensor | None = None,
-    ignored: Ignored | None = None,
+    fits: Fits | None = None,
     smoothing: float = 0.0,
 ) -> Tensor:
     """Symmetric contrastive loss; the negatives are all other products on all workers.
@@ -42,8 +42,8 @@ def info_nce(
         product_B: product number of each pair, int64.
         log_scale: natural log of the inverse temperature, scalar.
         caption_B: caption number of each pair, int64 (equal numbers = identical text).
-        ignored: pairs left out of the softmax altogether, bool.
-        smoothing: share of the target spread evenly over all columns that are not ignored.
+        fits: more positives, bool; not symmetric, as a title fits fewer products than "red shoe".
+        smoothing: share of the target spread evenly over all columns.
 
     Returns:
         Mean over this worker's rows, in nats, scalar. DDP's mean over workers is then the
@@ -57,10 +57,10 @@ def info_nce(
     text_ND, image_ND = both_N.split(text_BD.shape[1], dim=1)
     to_image_BN = log_scale.exp() * text_BD @ image_ND.T
     to_text_BN = log_scale.exp() * image_BD @ text_ND.T
-    if ignored is not None:
-        to_image_BN = to_image_BN.masked_fill(ignored.to_image_BN & ~same_BN, float("-inf"))
-        to_text_BN = to_text_BN.masked_fill(ignored.to_text_BN & ~same_BN, float("-inf"))
-    return (_nll(to_image_BN, same_BN, smoothing) + _nll(to_text_BN, same_BN, smoothing)) / 2
+    image_fits_BN = same_BN if fits is None else same_BN | fits.to_image_BN
+    text_fits_BN = same_BN if fits is None else same_BN | fits.to_text_BN
+    loss = _nll(to_image_BN, image_fits_BN, smoothing) + _nll(to_text_BN, text_fits_BN, smoothing)
+    return loss / 2
 
 
 def _positives(product_B: Tensor, caption_B: Tensor | None) -> Tensor:
@@ -71,15 +71,7 @@ def _positives(product_B: Tensor, caption_B: Tensor | None) -> Tensor:
 
 
 def _nll(logits_BN: Tensor, positive_BN: Tensor, smoothing: float) -> Tensor:
-    """Mean over rows of the cross entropy to the row's positives, smoothed; -inf is left out."""
+    """Mean over rows of the cross entropy to the row's positives, smoothed."""
     log_prob_BN = logits_BN.log_softmax(dim=1)
-    kept_BN = logits_BN != float("-inf")
-    nll_B = -_row_mean(log_prob_BN, positive_BN)
-    if smoothing:
-        nll_B = (1 - smoothing) * nll_B - smoothing * _row_mean(log_prob_BN, kept_BN)
-    return nll_B.mean()
-
-
-def _row_mean(values_BN: Tensor, chosen_BN: Tensor) -> Tensor:
-    """Mean of each row's chosen values; the others, be they infinite, get no gradient."""
-    return values_BN.masked_fill(~chosen_BN, 0.0).sum(dim=1) / chosen_BN.sum(dim=1)
+    positive_B = (log_prob_BN * positive_BN).sum(dim=1) / positive_BN.sum(dim=1)
+    return -((1 - smoothing) * positive_B + smoothing * log_prob_BN.mean(dim=1)).mean()

@@ -17,12 +17,12 @@ import ray
 from ray import train
 from ray.train.torch import TorchTrainer
 
-from xmodal.errors import ServiceError, SettingsError
+from xmodal.errors import ServiceError
 from xmodal.training.history import Metrics, Report, followed, write_history
 
 if TYPE_CHECKING:
     from xmodal.catalog.store import Catalog
-    from xmodal.settings import Settings, TrainingSettings
+    from xmodal.settings import Settings
     from xmodal.training.loop import Trainee
     from xmodal.training.prepare import TrainPlan
 
@@ -64,6 +64,7 @@ def train_encoder(
         ServiceError: the cluster has not the processors that the workers need.
     """
     from xmodal.training.finish import finish, finished
+    from xmodal.training.space import check_shares
 
     check_shares(settings.training)
     folder = home / "runs" / run
@@ -147,17 +148,6 @@ def fit_run(
 def worker_resources(training: Mapping[str, Any], worker_cpus: float) -> dict[str, float]:
     """What Ray sets aside for a worker."""
     return {"GPU": 1, "CPU": 1} if training["gpu"] else {"CPU": worker_cpus}
-
-
-def check_shares(training: "TrainingSettings") -> None:
-    """Raise SettingsError unless the batch falls into equal parts."""
-    parts = training.workers * training.accumulate
-    if training.batch % parts:
-        raise SettingsError(
-            f"training.batch={training.batch} does not fall into equal parts for "
-            f"training.workers={training.workers} times training.accumulate="
-            f"{training.accumulate}: give a multiple of {parts}"
-        )
 
 
 def check_resources(training: Mapping[str, Any], worker_cpus: float) -> None:

@@ -1,0 +1,55 @@
+"""Search better settings of the training: python jobs/tune.py --config configs/demo.yaml
+
+Reads the home's catalogue and `tuning.space`. Each trial is one training run; ASHA ends the
+hopeless ones early. Leaves the best trial's best epoch in <home>/runs/<run>/matcher. Run it
+again with the same settings, or the same --run, and it goes on where it stopped.
+"""
+
+import sys
+from collections.abc import Sequence
+
+from xmodal.console import Job, job_parser, next_command, progress, run_job, say, step, table
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the job; returns its exit code."""
+    parser = job_parser(__doc__)
+    parser.add_argument("--run", metavar="NAME", help="the run's name; made of the settings if not")
+    return run_job(parser, argv, _run)
+
+
+def _run(job: Job) -> int:
+    from xmodal.catalog.store import current_catalog
+    from xmodal.ray_session import ray_session
+
+    catalog = current_catalog(job.home)
+    with ray_session(job.settings):
+        from xmodal.registry.tracked import tracked
+        from xmodal.training.history import Metrics, epoch_line
+        from xmodal.training.names import run_name
+        from xmodal.training.ray_tune import tune_encoder
+
+        run = job.args.run or run_name("tune", catalog, job.settings)
+        step(f"tune {run}: {job.settings.tuning.trials} trials")
+        with (
+            tracked(job.home, job.settings, catalog, run) as record,
+            progress("cache features", catalog.n_products) as bar,
+        ):
+
+            def report(trial: str, metrics: Metrics, epoch: int) -> None:
+                record.metrics({f"{trial}/{k}": v for k, v in metrics.items() if "@" in k}, epoch)
+                say(f"{trial}: {epoch_line(metrics, job.settings.training.epochs)}")
+
+            result = tune_encoder(
+                job.home, catalog, job.settings, run, report, progress=bar.advance
+            )
+    trials = sorted(result.trials, key=lambda trial: -trial.best)
+    table("trials, best first", {t.name: f"val MRR {t.best:.4f}  {t.point}" for t in trials})
+    table(f"run {run}", {**result.facts, "best": result.point, "matcher": result.folder})
+    config = f" --config {job.config}" if job.config else ""
+    next_command(f"python jobs/build_index.py{config} --matcher {result.folder}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
