@@ -1,0 +1,253 @@
+// The search page: what is asked (state) -> request -> answer on the page. The address bar holds
+// the words and filters, so that a search can be shared and "back" works; a picture stays here.
+
+import * as api from "./api.js";
+import { $, card, fillProduct, filterPanel, make, readable, showDegraded, showProblem, showRelease, showTiming, waiting } from "./view.js";
+
+const PAGE = 24;
+const MOST = 96;
+const state = { text: "", image: null, filters: {}, rerank: true, limit: PAGE };
+let facets = {};
+let running = null;
+
+async function run() {
+  running?.abort();
+  running = new AbortController();
+  const mine = running;
+  showProblem(null);
+  if (!state.text && !state.image) return welcome();
+  $("welcome").hidden = true;
+  $("results").setAttribute("aria-busy", "true");
+  if (!$("results").children.length) $("results").replaceChildren(...waiting(12));
+  try {
+    const answer = await api.search(request(), mine.signal);
+    show(answer);
+  } catch (problem) {
+    if (mine !== running || problem.name === "AbortError") return;
+    $("results").replaceChildren();
+    $("summary").textContent = "";
+    $("more").hidden = true;
+    showDegraded([]);
+    showProblem(problem);
+  } finally {
+    if (mine === running) $("results").removeAttribute("aria-busy");
+  }
+}
+
+function request() {
+  const asked = { limit: state.limit };
+  if (state.text) asked.text = state.text;
+  if (state.image) asked.image = state.image;
+  if (Object.keys(state.filters).length) asked.filter = state.filters;
+  if (!state.rerank) asked.rerank = false;
+  return asked;
+}
+
+function show({ hits, degraded, took_ms: took, release }) {
+  const on = { open: openProduct, similar };
+  $("results").replaceChildren(...hits.map((hit, at) => card(hit, at + 1, on)));
+  const what = [state.text && `“${state.text}”`, state.image && "your picture"].filter(Boolean).join(" and ");
+  $("summary").textContent = hits.length
+    ? `${hits.length} product${hits.length === 1 ? "" : "s"} for ${what}, best first`
+    : `Nothing fits ${what} with these filters. Remove a filter and try again.`;
+  $("more").hidden = hits.length < state.limit || state.limit >= MOST;
+  showDegraded(degraded);
+  showTiming(took);
+  showRelease(release);
+}
+
+function welcome() {
+  $("results").replaceChildren();
+  $("summary").textContent = "";
+  $("more").hidden = true;
+  showDegraded([]);
+  $("timing").replaceChildren();
+  $("welcome").hidden = false;
+}
+
+// What is asked
+
+function ask(change, remember = true) {
+  Object.assign(state, { limit: PAGE }, change);
+  drawOptions();
+  if (remember) history.pushState(null, "", address());
+  return run();
+}
+
+function address() {
+  const query = new URLSearchParams();
+  if (state.text) query.set("q", state.text);
+  for (const [name, values] of Object.entries(state.filters)) for (const value of values) query.append(`f.${name}`, value);
+  if (!state.rerank) query.set("rerank", "0");
+  return query.size ? `?${query}` : location.pathname;
+}
+
+function readAddress() {
+  const query = new URLSearchParams(location.search);
+  const filters = {};
+  for (const [name, value] of query) if (name.startsWith("f.")) (filters[name.slice(2)] ||= []).push(value);
+  return { text: (query.get("q") || "").trim(), filters, rerank: query.get("rerank") !== "0" };
+}
+
+function toggle(name, value) {
+  const filters = structuredClone(state.filters);
+  const values = filters[name] || [];
+  filters[name] = values.includes(value) ? values.filter((other) => other !== value) : [...values, value];
+  if (!filters[name].length) delete filters[name];
+  return ask({ filters });
+}
+
+const isOn = (name, value) => Boolean(state.filters[name]?.includes(value));
+
+function drawOptions() {
+  $("text").value = state.text;
+  $("rerank").checked = state.rerank;
+  $("picture").hidden = !state.image;
+  const chosen = Object.entries(state.filters).flatMap(([name, values]) => values.map((value) => [name, value]));
+  $("chosen").replaceChildren(...chosen.map(([name, value]) =>
+    make("button", { type: "button", className: "chip on", onclick: () => toggle(name, value), "aria-label": `Remove ${readable(name)} ${value}` }, `${value} ×`)));
+  if (!$("filters").hidden) drawFilters();
+}
+
+function drawFilters() {
+  const focused = document.activeElement?.textContent;
+  $("filters").replaceChildren(...filterPanel(facets, isOn, toggle));
+  // Redrawing must not take the keyboard away from the chip that was just pressed.
+  if (focused) [...$("filters").querySelectorAll(".chip")].find((chip) => chip.textContent === focused)?.focus();
+}
+
+// Pictures
+
+async function usePicture(file) {
+  try {
+    const image = await api.encode(file);
+    $("picture-shown").src = URL.createObjectURL(file);
+    await ask({ image });
+  } catch (problem) {
+    showProblem(problem);
+  }
+}
+
+async function similar(hit) {
+  $("product").close();
+  try {
+    const image = await api.imageOf(hit.product_id);
+    $("picture-shown").src = api.imageUrl(hit.product_id);
+    scrollTo({ top: 0 });
+    await ask({ image, text: "" });
+  } catch (problem) {
+    showProblem(problem);
+  }
+}
+
+const pictureIn = (list) => [...(list || [])].find((file) => file.type.startsWith("image/"));
+
+// One product
+
+async function openProduct(hit) {
+  fillProduct(hit, null);
+  $("product-similar").onclick = () => similar(hit);
+  $("product").showModal();
+  const more = await api.product(hit.product_id).catch(() => null);
+  if (more && $("product-id").textContent === hit.product_id) fillProduct(hit, more);
+}
+
+// Ideas for a first search, made of the shop's own attributes
+
+function ideas() {
+  const named = (...names) => names.map((name) => facets[name]).find(Boolean);
+  const types = usual(named("type", "article_type", "category"));
+  const looks = usual(named("colour", "color", "base_colour"));
+  const patterns = usual(named("pattern", "gender", "material"));
+  const count = Math.min(5, types.length);
+  return Array.from({ length: count }, (_, at) =>
+    [patterns[(at * 3 + 1) % patterns.length], looks[(at * 5 + 2) % looks.length], types[(at * 7 + 3) % types.length]].filter(Boolean).join(" ").toLowerCase());
+}
+
+const usual = (values) => Object.entries(values || {}).sort(([, a], [, b]) => b - a).map(([value]) => value);
+
+// Wiring
+
+function listen() {
+  $("form").onsubmit = (event) => { event.preventDefault(); ask({ text: $("text").value.trim() }); };
+  $("rerank").onchange = () => ask({ rerank: $("rerank").checked });
+  $("more").onclick = () => { state.limit = Math.min(MOST, state.limit * 2); run(); };
+  $("filters-open").onclick = () => openFilters($("filters").hidden);
+  $("picture-pick").onclick = () => $("picture-file").click();
+  $("picture-file").onchange = () => { const file = $("picture-file").files[0]; $("picture-file").value = ""; if (file) usePicture(file); };
+  $("picture-drop").onclick = () => { ask({ image: null }); $("text").focus(); };
+  $("theme").onclick = () => setTheme(document.documentElement.dataset.theme === "dark" ? "light" : "dark", true);
+  addEventListener("popstate", () => ask({ ...readAddress(), image: null }, false));
+  document.onpaste = (event) => { const file = pictureIn(event.clipboardData?.files); if (file) usePicture(file); };
+  document.onkeydown = onKey;
+  listenForDrops();
+}
+
+function listenForDrops() {
+  document.ondragover = (event) => { event.preventDefault(); $("drop").hidden = false; };
+  document.ondragleave = (event) => { if (!event.relatedTarget) $("drop").hidden = true; };
+  document.ondrop = (event) => {
+    event.preventDefault();
+    $("drop").hidden = true;
+    const file = pictureIn(event.dataTransfer?.files);
+    if (file) usePicture(file);
+    else if (event.dataTransfer?.files.length) showProblem(new api.Trouble("That file is not a picture."));
+  };
+}
+
+function onKey(event) {
+  const isTyping = event.target instanceof HTMLInputElement && event.target.type !== "checkbox";
+  if (event.key === "/" && !isTyping && !$("product").open) {
+    event.preventDefault();
+    $("text").select();
+  } else if (event.key === "Escape" && !$("filters").hidden) {
+    openFilters(false);
+    $("filters-open").focus();
+  } else if (event.key.startsWith("Arrow") && event.target.classList?.contains("card")) {
+    moveAmongCards(event);
+  }
+}
+
+function moveAmongCards(event) {
+  const cards = [...document.querySelectorAll(".card")];
+  const columns = getComputedStyle($("results")).gridTemplateColumns.split(" ").length;
+  const step = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: columns, ArrowUp: -columns }[event.key];
+  const next = cards[cards.indexOf(event.target) + step];
+  if (!next) return;
+  event.preventDefault();
+  next.focus();
+}
+
+function openFilters(isOpen) {
+  $("filters").hidden = !isOpen;
+  $("filters-open").setAttribute("aria-expanded", String(isOpen));
+  if (isOpen) drawFilters();
+}
+
+function setTheme(theme, keep) {
+  document.documentElement.dataset.theme = theme;
+  try { if (keep) localStorage.setItem("theme", theme); } catch { /* no storage: this visit only */ }
+}
+
+function kept() {
+  try { return localStorage.getItem("theme"); } catch { return null; }
+}
+
+async function start() {
+  setTheme(kept() || (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light"), false);
+  listen();
+  Object.assign(state, readAddress());
+  drawOptions();
+  if (!state.text) $("text").focus();
+  run();
+  try {
+    facets = await api.facets();
+    $("ideas").replaceChildren(...ideas().map((idea) => make("button", { type: "button", className: "chip", onclick: () => ask({ text: idea }) }, idea)));
+    drawOptions();
+    if (!$("release").textContent) showRelease({ id: (await api.ready()).release || "none" });
+  } catch (problem) {
+    showProblem(problem);
+  }
+}
+
+start();
