@@ -69,6 +69,9 @@ class Encoder(nn.Module, ABC):
     def save_parts(self, folder: Path) -> None:
         """Write what weights, spec and vocabulary do not hold (tokenizer, configs)."""
 
+    def settle(self, features: Features) -> None:
+        """Set, before training, what depends on the trunk's features of train pictures."""
+
     def image_head(self, features: Features) -> Tensor:
         """Unit vectors (B, D), float32, of what `image_trunk` gave."""
         return self.image_views(features).vector_BD

@@ -16,6 +16,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from xmodal.errors import MatcherError
+from xmodal.matcher.gemm_blocks import GemmUpper, can_be_gemm
 
 _Rgb = tuple[float, float, float]
 
@@ -23,15 +24,24 @@ _Rgb = tuple[float, float, float]
 class Upper(nn.Module):
     """The blocks above the cut, and the tower's own pooling."""
 
-    def __init__(self, chain: list[nn.Module], pool: nn.Module) -> None:
+    def __init__(self, blocks: list[nn.Module], tail: list[nn.Module], pool: nn.Module) -> None:
         super().__init__()
-        self.chain = nn.Sequential(*chain)
+        self.blocks = len(blocks)
+        self.chain = nn.Sequential(*blocks, *tail)
         self.pool = pool
 
     def forward(self, lower: Tensor) -> tuple[Tensor, Tensor]:
         """Activations at the cut to pooled features (B, F) and the last map (B, C, H, W)."""
         last_BCHW = self.chain(lower)
         return self.pool(last_BCHW).flatten(1), last_BCHW
+
+    def for_training(self, grid: tuple[int, int]) -> nn.Module:
+        """A copy to tune, on maps of `grid` cells at the cut: as products where that is faster."""
+        parts = list(self.chain)
+        blocks, tail = parts[: self.blocks], parts[self.blocks :]
+        if can_be_gemm(blocks, tail, grid) and getattr(self.pool, "pool_type", "") == "avg":
+            return GemmUpper(blocks, tail, grid)
+        return deepcopy(self)
 
 
 class TokenLower(nn.Module):
@@ -133,7 +143,7 @@ def load_weights(model: nn.Module, path: Path) -> None:
 def split(model: nn.Module, trained_blocks: int | None) -> tuple[nn.Module, nn.Module, int]:
     """Cut a timm model: the frozen lower part, the upper part, and how many blocks are above.
 
-    `None` trains the upper half. The last convolution and the pooling always lie above the cut.
+    `None` trains the upper third. The last convolution and the pooling always lie above the cut.
 
     Raises:
         MatcherError: an architecture whose blocks we cannot tell, or more blocks than it has.
@@ -148,14 +158,14 @@ def split(model: nn.Module, trained_blocks: int | None) -> tuple[nn.Module, nn.M
     pool = model.head if isinstance(getattr(model, "head", None), nn.Module) else model.global_pool
     return (
         nn.Sequential(*stem, *blocks[:cut]),
-        Upper([*blocks[cut:], *tail], cast(nn.Module, pool)),
+        Upper(blocks[cut:], tail, cast(nn.Module, pool)),
         above,
     )
 
 
 def _above(trained_blocks: int | None, blocks: int) -> int:
     if trained_blocks is None:
-        return blocks // 2
+        return max(1, blocks // 3)
     if trained_blocks > blocks - 1:
         raise MatcherError(
             f"matcher.trained_blocks={trained_blocks}: the tower has {blocks} blocks and the "

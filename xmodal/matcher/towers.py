@@ -2,6 +2,7 @@
 
     pixels -> lower blocks -> activations -+-> tuned upper blocks -+-> ImageHead -> (B, D)
                                            +-> base upper blocks  -+
+                                           +-> pooled as they are -+
     tokens -> sentence model ----------------> sentence -+-> TextHead -> (B, D)
     words ------------------------------------------------+
 
@@ -14,16 +15,20 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import adaptive_avg_pool2d
 from transformers import PreTrainedTokenizerBase
 
 from xmodal.matcher.encoder import Encoder
 from xmodal.matcher.heads import ImageHead, LinearHead, TextHead
-from xmodal.matcher.image_tower import TokenUpper, make_timm, split
+from xmodal.matcher.image_tower import TokenUpper, Upper, make_timm, split
 from xmodal.matcher.inputs import Features, Inputs
 from xmodal.matcher.spec import EncoderSpec
 from xmodal.matcher.text_tower import SentenceTokens, TextTower, restore_text, save_text
 from xmodal.matcher.tokens import ImageViews, PatchTokens
 from xmodal.matcher.words import Vocabulary
+
+_GRID = (4, 3)
+_CELL_SHARE = 1 / 3  # of the dropout: a cell holds more than a feature
 
 
 class Towers(Encoder):
@@ -40,14 +45,13 @@ class Towers(Encoder):
         super().__init__(spec, Inputs(spec, SentenceTokens(tokenizer, spec.max_tokens), vocabulary))
         self.tokenizer = tokenizer
         self.lower, self.base, _ = split(image_model, spec.trained_blocks)
-        self.tuned = deepcopy(self.base) if self.is_tuned else nn.Identity()
+        self.tuned: nn.Module = nn.Identity()
         self.text = text
         for frozen in (self.lower, self.base, *(() if spec.train_text else (self.text,))):
             frozen.requires_grad_(False)
-        if isinstance(self.tuned, TokenUpper):
-            for weight in self.tuned.unused():
-                weight.requires_grad_(False)
-        self.features, channels = self._measure()
+        self.features, channels, lower = self._measure()
+        if self.is_tuned:
+            self.tuned = _for_training(self.base, lower)
         self.patch = PatchTokens(channels, self.features)
         self.image_out: nn.Module
         self.text_out: nn.Module
@@ -56,7 +60,8 @@ class Towers(Encoder):
             self.text_out = LinearHead(text.width, spec.dim)
         else:
             copies = 2 if self.is_tuned else 1
-            self.image_out = ImageHead(copies * self.features, spec.dim, spec.dropout)
+            width = copies * self.features + _pooled(lower).shape[1]
+            self.image_out = ImageHead(width, spec.dim, spec.dropout)
             self.text_out = TextHead(text.width, len(vocabulary), spec.dim, spec.dropout)
         self.eval()
 
@@ -89,10 +94,29 @@ class Towers(Encoder):
         if not self.is_tuned:
             with torch.no_grad():
                 _, last_BCHW = self.base(lower)
-            return ImageViews(self.image_out(base_BF), base_BF, base_BF, last_BCHW)
-        tuned_BF, last_BCHW = self.tuned(lower)
-        vector_BD = self.image_out(torch.cat([tuned_BF, base_BF], dim=1))
+            parts = [base_BF] if self.spec.head == "linear" else [base_BF, _pooled(lower)]
+            vector_BD = self.image_out(torch.cat(parts, dim=1))
+            return ImageViews(vector_BD, base_BF, base_BF, last_BCHW)
+        share = self._varied_share()
+        if share:
+            lower = _mirrored(lower)
+        pooled_BF = _pooled(lower)
+        tuned_BF, last_BCHW = self.tuned(_without_cells(lower, share) if share else lower)
+        vector_BD = self.image_out(torch.cat([tuned_BF, base_BF, pooled_BF], dim=1))
         return ImageViews(vector_BD, tuned_BF, base_BF, last_BCHW)
+
+    def settle(self, features: Features) -> None:
+        """Standardise the image head's input by the trunk's features of train pictures."""
+        if isinstance(self.image_out, ImageHead):
+            lower, base_BF = features["lower"].float(), features["base_BF"].float()
+            # Before training the tuned blocks give what the base gives.
+            parts = [base_BF] * (2 if self.is_tuned else 1)
+            self.image_out.settle(torch.cat([*parts, _pooled(lower)], dim=1))
+
+    def _varied_share(self) -> float:
+        """Share of cells that training drops; 0 in inference, and where nothing is dropped."""
+        out = self.image_out
+        return out.dropout.p * _CELL_SHARE if self.training and isinstance(out, ImageHead) else 0.0
 
     def text_trunk(self, tokens: Features) -> Features:
         """`sentence_BS` (or the tokens as they are, where the text is trained) and `words_BW`."""
@@ -116,16 +140,51 @@ class Towers(Encoder):
         """The text model's config and the tokenizer."""
         save_text(self.text, self.tokenizer, folder)
 
-    def _measure(self) -> tuple[int, int]:
-        """Pooled features F and channels of the last map."""
+    def _measure(self) -> tuple[int, int, Tensor]:
+        """Pooled features F, channels of the last map, and the activations at the cut."""
         self.eval()
         with torch.no_grad():
             black = torch.zeros(1, 3, *self.spec.image_size)
-            pooled_BF, last_BCHW = self.base(self.lower(black))
-        return pooled_BF.shape[1], last_BCHW.shape[1]
+            lower = self.lower(black)
+            pooled_BF, last_BCHW = self.base(lower)
+        return pooled_BF.shape[1], last_BCHW.shape[1], lower
+
+
+def _for_training(base: nn.Module, lower: Tensor) -> nn.Module:
+    """The copy of the base's upper blocks that is tuned."""
+    if isinstance(base, Upper) and lower.ndim == 4:
+        return base.for_training((lower.shape[2], lower.shape[3])).requires_grad_(True)
+    tuned = deepcopy(base).requires_grad_(True)
+    if isinstance(tuned, TokenUpper):
+        for weight in tuned.unused():
+            weight.requires_grad_(False)
+    return tuned
+
+
+def _pooled(lower: Tensor) -> Tensor:
+    """Activations at the cut as features (B, F): maxima, and means over a grid of 4 x 3."""
+    if lower.ndim == 3:
+        return torch.cat([lower.amax(1), lower.mean(1)], dim=1)
+    return torch.cat([lower.amax((2, 3)), adaptive_avg_pool2d(lower, _GRID).flatten(1)], dim=1)
 
 
 def restore_towers(spec: EncoderSpec, vocabulary: Vocabulary, folder: Path) -> Towers:
     """The architecture that was saved in `folder`, its weights still random."""
     text, tokenizer = restore_text(folder)
     return Towers(spec, make_timm(spec.image_model, spec.image_size), text, tokenizer, vocabulary)
+
+
+def _mirrored(lower: Tensor) -> Tensor:
+    """Half of the maps, at random, left to right: near enough to the mirrored picture's."""
+    if lower.ndim != 4:
+        return lower
+    is_mirrored = torch.rand(len(lower), 1, 1, 1, device=lower.device) < 0.5
+    return torch.where(is_mirrored, lower.flip(3), lower)
+
+
+def _without_cells(lower: Tensor, share: float) -> Tensor:
+    """Maps with a share of their cells zeroed, the others scaled up."""
+    if lower.ndim != 4:
+        return lower
+    kept = torch.rand(len(lower), 1, *lower.shape[2:], device=lower.device) >= share
+    return lower * kept / (1 - share)

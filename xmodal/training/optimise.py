@@ -8,7 +8,7 @@ from torch import nn
 from torch.optim.lr_scheduler import LambdaLR
 
 # A tuned pretrained block moves at this share of the learning rate of the new layers.
-PRETRAINED_SHARE = 0.1
+PRETRAINED_SHARE = 0.3
 # exp(log_scale) stays in [1, 100], as in CLIP: above 100 a few pairs own the whole gradient.
 LOG_SCALE_BOUNDS = (0.0, math.log(100.0))
 
