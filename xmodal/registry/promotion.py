@@ -84,7 +84,11 @@ def promote(home: Path, tracker: Tracker, candidate: Candidate, *, resamples: in
         index=candidate.index,
         catalog=candidate.catalog,
         settings=candidate.settings,
-        gate=dataclasses.asdict(verdict) | {"p50_ms": candidate.p50_ms},
+        gate={
+            **dataclasses.asdict(verdict),
+            "reasons": list(verdict.reasons),
+            "p50_ms": candidate.p50_ms,
+        },
     )
     if holds_same(live, release):
         return Outcome(verdict, live, is_new=False)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import mlflow.pyfunc
 import numpy as np
+import pandas as pd
 from mlflow import MlflowClient
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
@@ -90,7 +91,9 @@ def fetch(tracker: Tracker, uri: str, cache: Path) -> Path:
         with tempfile.TemporaryDirectory(dir=cache) as beside:
             # dst_path: without it every call leaves another copy in the temp folder
             got = mlflow.artifacts.download_artifacts(
-                f"models:/{name}/{version}", dst_path=beside, tracking_uri=tracker.uri
+                tracker.client.get_model_version_download_uri(name, version),
+                dst_path=beside,
+                tracking_uri=tracker.uri,
             )
             Path(got).rename(folder)
     return folder / MATCHER
@@ -141,7 +144,8 @@ def _create(run: Run, name: str, folder: Path, tags: Mapping[str, str], facts: V
         client.log_metric(run.id, metric_name(key), value, model_id=model.model_id)
     version = client.create_model_version(
         name,
-        f"models:/{model.model_id}",
+        # `models:/<id>` would be looked up in MLflow's global store, not in this client's
+        str(model.artifact_location),
         run_id=run.id,
         tags=dict(tags),
         description=facts.description,
@@ -164,6 +168,7 @@ def _pack(folder: Path, packed: Path, dim: int) -> None:
         loader_module="xmodal.registry.pyfunc_model",
         data_path=str(folder),
         signature=ModelSignature(inputs=rows, outputs=vectors),
+        input_example=pd.DataFrame({"text": ["red shoes"]}),
         pip_requirements=[
             f"{package}=={importlib.metadata.version(package)}" for package in PINNED
         ],
