@@ -30,7 +30,9 @@ def _run(job: Job) -> int:
     flow = Flow.of(home, job.settings)
     catalog = flow.catalog()
     with ray_session(job.settings):
-        trained = flow.train(catalog)
+        first = flow.train(catalog)
+        flow.base(catalog, first)
+        trained = flow.tune(catalog, first)
         matcher = flow.register(catalog, trained)
         index = flow.index(catalog, home / matcher.folder)
         candidate = flow.measure(catalog, matcher, index)

@@ -24,10 +24,12 @@ from xmodal.registry.promotion import Candidate, save_candidate
 from xmodal.registry.releases import VersionFacts, register
 from xmodal.registry.stages import Record, Stages
 from xmodal.registry.tracked import tracked
+from xmodal.registry.trained import train_tracked, tune_tracked
 from xmodal.retrieval.metrics import means, per_query
 from xmodal.settings import Settings
-from xmodal.training.history import Metrics
-from xmodal.training.ray_train import OBJECTIVE, train_encoder
+from xmodal.training.baseline import make_base
+from xmodal.training.names import run_name
+from xmodal.training.ray_train import OBJECTIVE
 
 MODEL = "xmodal"
 
@@ -62,10 +64,36 @@ class Flow:
 
     def train(self, catalog: Catalog) -> Record:
         """The encoder, fine-tuned with the settings as they stand: {folder, run, metrics}."""
-        tree = self._tree
-        inputs = [catalog.manifest.fingerprint, tree["matcher"], tree["training"], tree["seed"]]
-        run_name = f"train-{of_json(inputs)[:8]}"
-        return self.stages.run("train", inputs, lambda: self._train(catalog, run_name))
+        run = run_name("train", catalog, self.settings)
+
+        def work() -> Record:
+            result = train_tracked(self.home, catalog, self.settings, run)
+            return {"folder": str(result.folder), "run": run, "metrics": result.metrics}
+
+        return self.stages.run("train", run, work)
+
+    def tune(self, catalog: Catalog, trained: Record) -> Record:
+        """The better of `trained` and the best trial, by MRR on `val`; `trained` without trials."""
+        if self.settings.tuning.trials == 0:
+            return trained
+        run = run_name("tune", catalog, self.settings)
+
+        def work() -> Record:
+            result = tune_tracked(self.home, catalog, self.settings, run)
+            return {"folder": str(result.folder), "run": run, "metrics": result.metrics}
+
+        best = max(trained, self.stages.run("tune", run, work), key=_objective)
+        say(f"goes on with {best['run']}: {OBJECTIVE} {_objective(best):.4f} on val")
+        return best
+
+    def base(self, catalog: Catalog, trained: Record) -> Path:
+        """What a user has before tuning, as a saved matcher."""
+        run = str(trained["run"])
+
+        def work() -> Record:
+            return {"folder": str(make_base(self.home, catalog, self.settings, run))}
+
+        return Path(str(self.stages.run("base", run, work)["folder"]))
 
     def register(self, catalog: Catalog, trained: Record) -> MatcherVersion:
         """The matcher as the `@challenger`, once a fresh process reads it the same."""
@@ -132,28 +160,6 @@ class Flow:
     def _tree(self) -> dict[str, Any]:
         return self.settings.model_dump(mode="json")
 
-    def _train(self, catalog: Catalog, run_name: str) -> Record:
-        with (
-            tracked(self.home, self.settings, catalog, run_name) as run,
-            progress("cache features", catalog.n_products) as bar,
-        ):
-
-            def report(metrics: Metrics, epoch: int) -> None:
-                run.metrics(metrics, epoch)
-                say(_epoch_line(metrics, epoch))
-
-            result = train_encoder(
-                self.home, catalog, self.settings, run_name, report, progress=bar.advance
-            )
-        for name, why in result.facts.items():
-            say(f"{name}: {why}")
-        return {
-            "folder": str(result.folder),
-            "run": run_name,
-            "metrics": result.metrics,
-            "data_wait_share": result.data_wait_share,
-        }
-
     def _measure(self, catalog: Catalog, matcher: MatcherVersion, index: Record) -> Record:
         judged = catalog.judged("val")
         queries = sample(judged.queries, self.settings.seed)
@@ -174,10 +180,8 @@ class Flow:
         }
 
 
-def _epoch_line(metrics: Metrics, epoch: int) -> str:
-    shown = ("loss", OBJECTIVE, "recall@10")
-    parts = [f"{name} {metrics[name]:.3f}" for name in shown if name in metrics]
-    return f"epoch {epoch + 1}: " + ", ".join(parts)
+def _objective(record: Record) -> float:
+    return float(record["metrics"][OBJECTIVE])
 
 
 def _describe(catalog: Catalog, trained: Record) -> str:
