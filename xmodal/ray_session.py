@@ -70,7 +70,7 @@ def ray_session(settings: Settings) -> Iterator[None]:
             include_dashboard=True,
             object_store_memory=int(min(STORE_BYTES, free_bytes / 5)),
             log_to_driver=False,
-            logging_level="ERROR",
+            logging_level=logging.ERROR,
         )
     try:
         yield
@@ -82,7 +82,7 @@ def _join(address: str) -> None:
     import ray
 
     try:
-        ray.init(address=address, log_to_driver=False, logging_level="ERROR")
+        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
     except (ConnectionError, ValueError, ray.exceptions.RayError) as problem:
         reason = " ".join(str(problem).split())[:200]
         raise ServiceError(
