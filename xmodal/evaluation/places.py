@@ -1,0 +1,65 @@
+"""Where a named catalogue and a named matcher's vectors lie, made on the first asking.
+
+A folder that the home took in is used as it was taken in. Any other is ingested into a home of
+its own under `<home>/cache/shops/`, so the home's own shop is never touched.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+from xmodal.catalog.ingest import ingest
+from xmodal.catalog.store import Catalog, current_catalog, open_catalog
+from xmodal.errors import CatalogError
+from xmodal.fingerprint import of_json
+from xmodal.matcher.saved import Matcher
+from xmodal.retrieval.embed import FeatureStore, embed_here
+from xmodal.retrieval.store import Plan, vector_folder
+from xmodal.settings import Settings
+
+
+def find_catalog(
+    folder: Path, home: Path, settings: Settings, progress: Callable[[float], None]
+) -> Catalog:
+    """The catalogue in `folder`: an ingested one, the home's own, or ingested now into a cache.
+
+    Raises:
+        CatalogError: no such folder, or nothing in it that is a catalogue.
+    """
+    if not folder.exists():
+        raise CatalogError(f"{folder}: no such folder; give --catalog the shop's folder")
+    if (folder / "manifest.json").exists():
+        return open_catalog(folder)
+    own = _own(home)
+    if own is not None and Path(own.manifest.source) == folder.resolve():
+        return own
+    apart = home / "cache" / "shops" / of_json(str(folder.resolve()))
+    # Judged queries come from the file that is evaluated, not from the home's settings.
+    chosen = settings.catalog.model_copy(update={"queries": None, "path": str(folder)})
+    return ingest(str(folder.resolve()), chosen, apart, settings.seed, progress).catalog
+
+
+def find_vectors(
+    home: Path, matcher: Matcher, catalog: Catalog, progress: Callable[[int], None]
+) -> FeatureStore:
+    """The matcher's vectors and tokens of the catalogue: the home's, or made now in one process."""
+    encoder, fingerprint = matcher.facts.encoder, catalog.manifest.fingerprint
+    folder = vector_folder(home, encoder, fingerprint)
+    folder.mkdir(parents=True, exist_ok=True)
+    plan = Plan("vector+tokens", encoder, fingerprint, catalog.n_products)
+    return embed_here(matcher.encoder, catalog, folder, plan, progress)
+
+
+def quarantined(catalog: Catalog) -> set[str]:
+    """Ids of products that the ingest refused: a query file may still name them."""
+    found: set[str] = set()
+    for path in sorted((catalog.path / "quarantine").glob("*.parquet")):
+        columns = pq.read_table(path, columns=["product_id", "kept"]).to_pydict()
+        rows = zip(columns["product_id"], columns["kept"], strict=True)
+        found |= {product for product, is_kept in rows if product and not is_kept}
+    return found
+
+
+def _own(home: Path) -> Catalog | None:
+    return current_catalog(home) if (home / "catalog.json").exists() else None
