@@ -19,6 +19,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(job: Job) -> int:
+    from pathlib import Path
+
     from xmodal.ray_session import ray_session, set_flags
 
     home = job.home
@@ -31,8 +33,11 @@ def _run(job: Job) -> int:
     catalog = flow.catalog()
     with ray_session(job.settings):
         first = flow.train(catalog)
-        flow.base(catalog, first)
+        base = flow.base(catalog, first)
         trained = flow.tune(catalog, first)
+        for folder in (base, Path(trained["folder"])):
+            flow.embed(catalog, folder)
+        flow.evaluate(catalog, base, trained)
         matcher = flow.register(catalog, trained)
         index = flow.index(catalog, home / matcher.folder)
         candidate = flow.measure(catalog, matcher, index)

@@ -18,6 +18,7 @@ from xmodal.fingerprint import of_json
 from xmodal.index.ray_build import embed_and_build
 from xmodal.matcher.parity import check_reload_parity
 from xmodal.matcher.saved import load_encoder, read_facts
+from xmodal.registry.judged import evaluate_tracked
 from xmodal.registry.measure import measure, sample
 from xmodal.registry.pointer import MatcherVersion
 from xmodal.registry.promotion import Candidate, save_candidate
@@ -26,6 +27,8 @@ from xmodal.registry.stages import Record, Stages
 from xmodal.registry.tracked import tracked
 from xmodal.registry.trained import train_tracked, tune_tracked
 from xmodal.retrieval.metrics import means, per_query
+from xmodal.retrieval.ray_embed import embed_catalog
+from xmodal.retrieval.store import vector_folder
 from xmodal.settings import Settings
 from xmodal.training.baseline import make_base
 from xmodal.training.names import run_name
@@ -94,6 +97,37 @@ class Flow:
             return {"folder": str(make_base(self.home, catalog, self.settings, run))}
 
         return Path(str(self.stages.run("base", run, work)["folder"]))
+
+    def embed(self, catalog: Catalog, matcher: Path) -> Record:
+        """Vectors and tokens of the whole catalogue, which evaluation and index share."""
+        encoder, data = read_facts(matcher).encoder, catalog.manifest.fingerprint
+        folder = vector_folder(self.home, encoder, data)
+
+        def work() -> Record:
+            with progress("embed", catalog.n_products) as bar:
+                embed_catalog(
+                    catalog.path,
+                    matcher / "encoder",
+                    folder,
+                    "vector+tokens",
+                    actors=self.settings.index.actors,
+                    progress=bar.advance,
+                )
+            return {"folder": str(folder)}
+
+        return self.stages.run("embed", [data, encoder], work)
+
+    def evaluate(self, catalog: Catalog, base: Path, trained: Record) -> Record:
+        """Base, tuned and reranked judged on every part with queries; the report."""
+        run, matcher = str(trained["run"]), Path(str(trained["folder"]))
+        facts = read_facts(matcher)
+        inputs = [facts.encoder, facts.reranker, self._tree["evaluation"], self._tree["reranker"]]
+        folders = {"base": base, "tuned": matcher}
+
+        def work() -> Record:
+            return evaluate_tracked(self.home, catalog, self.settings, run, folders)
+
+        return self.stages.run("evaluate", [catalog.manifest.fingerprint, inputs], work)
 
     def register(self, catalog: Catalog, trained: Record) -> MatcherVersion:
         """The matcher as the `@challenger`, once a fresh process reads it the same."""

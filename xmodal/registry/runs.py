@@ -10,6 +10,7 @@ import getpass
 import json
 import logging
 import os
+import re
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
@@ -161,12 +162,12 @@ class Tracker:
 
 
 def metric_name(name: str) -> str:
-    """A name that MLflow takes.
+    """A name that MLflow takes: words, `-_. :/` and nothing else.
 
-    >>> metric_name("val/recall@10")
-    'val/recall_at_10'
+    >>> metric_name("val/tuned + rerank/recall@10")
+    'val/tuned and rerank/recall_at_10'
     """
-    return name.replace("@", "_at_")
+    return re.sub(r"[^\w\-. :/]+", "and", name.replace("@", "_at_"))
 
 
 def flatten(tree: Mapping[str, Any], above: str = "") -> dict[str, str]:

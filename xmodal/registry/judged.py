@@ -1,0 +1,64 @@
+"""The evaluation as the pipeline runs it: base against tuned against reranked, tracked.
+
+Leaves `<home>/reports/<run>/report.html` and `metrics.json`, both with the run in MLflow too.
+"""
+
+from pathlib import Path
+
+from xmodal.catalog.store import Catalog
+from xmodal.console import progress, table
+from xmodal.evaluation.judge import Contender, Evaluation, evaluate
+from xmodal.evaluation.places import find_vectors
+from xmodal.evaluation.report import write_report
+from xmodal.fingerprint import code_version
+from xmodal.matcher.saved import load_matcher
+from xmodal.registry.stages import Record
+from xmodal.registry.tracked import tracked
+from xmodal.settings import Settings
+
+PARTS = ("val", "dev", "test")
+SHOWN = ("recall@1", "recall@10", "mrr@10", "ndcg@10")
+
+
+def evaluate_tracked(
+    home: Path, catalog: Catalog, settings: Settings, run: str, folders: dict[str, Path]
+) -> Record:
+    """Judge the saved matchers `{name: folder}`, the one to compare with first.
+
+    Returns:
+        {"report": path, "means": {part: {system: {metric: value}}}} of text queries on pictures.
+    """
+    contenders = []
+    for name, folder in folders.items():
+        matcher = load_matcher(folder)
+        with progress(f"embed for {name}", catalog.n_products) as bar:
+            store = find_vectors(home, matcher, catalog, bar.advance)
+        contenders.append(Contender(name, matcher, store))
+    with tracked(home, settings, catalog, run) as record:
+        with progress("evaluate", len(contenders) * len(PARTS)) as bar:
+            found = evaluate(contenders, catalog, PARTS, settings, bar.advance)
+        facts = {"run": run, "code": code_version(), "base": settings.matcher.base}
+        report = write_report(home / "reports" / run, found, catalog, facts)
+        means = text_means(found)
+        for part, systems in means.items():
+            for system, values in systems.items():
+                record.metrics({f"{part}/{system}/{name}": v for name, v in values.items()})
+        record.artifact(report.parent, "report")
+    for part, systems in means.items():
+        table(
+            f"{part}: text queries, gallery of pictures", {s: _line(v) for s, v in systems.items()}
+        )
+    return {"report": str(report), "means": means}
+
+
+def text_means(found: Evaluation) -> dict[str, dict[str, dict[str, float]]]:
+    """Means of text queries on pictures, by part and system."""
+    means: dict[str, dict[str, dict[str, float]]] = {}
+    for one in found.results:
+        if one.task == "text-image":
+            means.setdefault(one.part, {})[one.system] = one.means
+    return means
+
+
+def _line(means: dict[str, float]) -> str:
+    return "  ".join(f"{name} {means[name]:.3f}" for name in SHOWN)
