@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from xmodal.training.captions import build_table, load_table
+from xmodal.training.captions import SOURCE_SHARES, build_table, load_table
 
 ATTRIBUTES = pa.array(
     [[("colour", "red"), ("kind", "shoe")], [("colour", "red")], [("kind", "shoe")]],
@@ -37,13 +37,22 @@ def test_a_product_without_picture_or_caption_is_left_out():
     assert table.product_P.tolist() == [0]
 
 
+def test_pictures_of_products_that_are_not_trained_are_never_drawn():
+    table = make_table(("a", 0, "title", []), ("c", 2, "title", []), images=(0, 1, 1, 2, 5))
+    assert table.image_row.tolist() == [0, 3]
+    drawn = {tuple(table.draw_images(np.full(2, u))) for u in (0.0, 0.5, 0.99)}
+    assert drawn == {(0, 3)}
+
+
 def test_captions_are_drawn_by_source_then_by_weight():
     table = make_table(
         ("t", 0, "title", []), ("a1", 0, "attributes", []), ("a2", 0, "attributes", [])
     )
     drawn = [table.draw_captions(np.array([u]))[0] for u in np.arange(0, 1, 0.001)]
     share = np.bincount(table.caption_text[drawn]) / 1000
-    np.testing.assert_allclose(share, [16 / 17, 1 / 34, 1 / 34], atol=2e-3)
+    title, attributes = SOURCE_SHARES["title"], SOURCE_SHARES["attributes"]
+    half = attributes / 2 / (title + attributes)
+    np.testing.assert_allclose(share, [1 - 2 * half, half, half], atol=2e-3)
 
 
 def test_each_picture_of_a_product_is_drawn_and_no_other():
@@ -74,7 +83,8 @@ def test_the_table_does_not_depend_on_the_order_of_the_pairs(order):
     images = np.array([0, 1])
     table = build_table(make_pairs(*(rows[i] for i in order)), number, images, ATTRIBUTES)
     assert table.caption_text.tolist() == [0, 1, 2]
-    np.testing.assert_allclose(table.caption_until, [0.6, 1.0, 1.0])
+    title, glossary = SOURCE_SHARES["title"], SOURCE_SHARES["glossary"]
+    np.testing.assert_allclose(table.caption_until, [title / (title + glossary), 1.0, 1.0])
 
 
 def test_a_saved_table_opens_as_it_was(tmp_path):

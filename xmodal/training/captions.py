@@ -82,12 +82,14 @@ def build_table(
     order = np.lexsort((number, row))
     order = order[has_image[order]]  # the same order whatever order the pairs came in
     product_P, first = np.unique(row[order], return_index=True)
+    image_row = np.flatnonzero(np.isin(image_product, product_P))  # of no other product
+    image_start = np.searchsorted(image_product[image_row], product_P)
     weight = _probability(pairs, row)[order]
     columns = _stated_columns(pairs)
     return PairTable(
         product_P=product_P,
-        image_start=np.searchsorted(image_product, np.append(product_P, product_P[-1:] + 1)),
-        image_row=np.arange(len(image_product)),
+        image_start=np.append(image_start, len(image_row)),
+        image_row=image_row,
         caption_start=np.append(first, len(order)),
         caption_text=number[order],
         caption_until=_cumulative(weight, first),
