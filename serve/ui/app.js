@@ -164,6 +164,16 @@ function ideas() {
     [patterns[(at * 3 + 1) % patterns.length], looks[(at * 5 + 2) % looks.length], types[(at * 7 + 3) % types.length]].filter(Boolean).join(" ").toLowerCase());
 }
 
+/** Under the ideas, what the first of them finds: a visitor sees the shop at once. */
+async function showExample() {
+  const [idea] = ideas();
+  if ($("welcome").hidden || !idea) return;
+  const { hits } = await api.search({ text: idea, limit: 12 });
+  if ($("welcome").hidden) return;
+  $("results").replaceChildren(...hits.map((hit, at) => card(hit, at + 1, { open: openProduct, similar })));
+  $("summary").textContent = `For example, “${idea}”`;
+}
+
 const usual = (values) => Object.entries(values || {}).sort(([, a], [, b]) => b - a).map(([value]) => value);
 
 // Wiring
@@ -244,6 +254,7 @@ async function start() {
     facets = await api.facets();
     $("ideas").replaceChildren(...ideas().map((idea) => make("button", { type: "button", className: "chip", onclick: () => ask({ text: idea }) }, idea)));
     drawOptions();
+    await showExample();
     if (!$("release").textContent) showRelease({ id: (await api.ready()).release || "none" });
   } catch (problem) {
     showProblem(problem);
