@@ -24,7 +24,9 @@ THREADS = 2
 
 def main() -> int:
     """Run both in turns; print ratio, medians and spread."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
     parser.add_argument("--rounds", type=int, default=12)
     parser.add_argument("--batches", type=int, default=6)
     parser.add_argument("--out", type=Path)
@@ -51,7 +53,8 @@ def _compare(rounds: int, batches: int) -> dict[str, object]:
         processes = {role: _start(role, files[role], batches) for role in rates}
         for _ in range(rounds):
             for role, process in processes.items():
-                assert process.stdin is not None and process.stdout is not None
+                assert process.stdin is not None
+                assert process.stdout is not None
                 process.stdin.write("go\n")
                 process.stdin.flush()
                 rates[role].append(batches * BATCH / float(process.stdout.readline()))
@@ -83,8 +86,8 @@ def _serve(role: str, vectors: Path, batches: int) -> int:
     """One side: for each line on stdin, the seconds that `batches` batches took."""
     import torch
 
-    from xmodal.matcher.fast import fast_forward
     from xmodal.matcher.families import make_encoder
+    from xmodal.matcher.fast import fast_forward
     from xmodal.settings import MatcherSettings
 
     torch.manual_seed(0)

@@ -41,7 +41,8 @@ def test_features_without_a_common_cause_stay_near_chance() -> None:
 def test_two_fits_are_one() -> None:
     train, val = _pairs(0.5), _pairs(0.5, rows=100, seed=1)
     first, second = (fit_closed_form(tiny_encoder(), train, val) for _ in range(2))
-    assert first.name == second.name and first.mrr == second.mrr
+    assert first.name == second.name
+    assert first.mrr == second.mrr
 
 
 def test_its_encoder_shares_the_trunk_and_is_saved(tmp_path: Path) -> None:

@@ -28,7 +28,8 @@ def _inputs(fit: str) -> Inputs:
 
 def test_a_tall_picture_is_padded_with_white() -> None:
     pixels = _inputs("pad").image(_encode(Image.new("RGB", (10, 40), "red")))
-    assert pixels.dtype == torch.uint8 and pixels.shape == (3, 32, 32)
+    assert pixels.dtype == torch.uint8
+    assert pixels.shape == (3, 32, 32)
     assert pixels[:, 16, 0].tolist() == [255, 255, 255]
     assert pixels[:, 16, 16].tolist() == [255, 0, 0]
 
@@ -36,7 +37,8 @@ def test_a_tall_picture_is_padded_with_white() -> None:
 @pytest.mark.parametrize("fit", ["crop", "stretch"])
 def test_crop_and_stretch_leave_no_border(fit: str) -> None:
     pixels = _inputs(fit).image(_encode(Image.new("RGB", (10, 40), "red")))
-    assert (pixels[0] == 255).all() and (pixels[1] == 0).all()
+    assert (pixels[0] == 255).all()
+    assert (pixels[1] == 0).all()
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGBA", "CMYK", "I;16"])
@@ -80,9 +82,16 @@ def test_texts_are_padded_and_unknown_tokens_masked() -> None:
 
 @pytest.mark.parametrize(
     ("size", "derived"),
-    [((80, 60), (128, 96)), ((500, 500), (128, 128)), ((600, 400), (160, 96)), ((60, 80), (96, 128))],
+    [
+        ((80, 60), (128, 96)),
+        ((500, 500), (128, 128)),
+        ((600, 400), (160, 96)),
+        ((60, 80), (96, 128)),
+    ],
 )
-def test_the_size_follows_the_median_aspect(size: tuple[int, int], derived: tuple[int, int]) -> None:
+def test_the_size_follows_the_median_aspect(
+    size: tuple[int, int], derived: tuple[int, int]
+) -> None:
     sample = [make_picture(size=size)] * 3 + [make_picture(size=(20, 90)), b"no picture"]
     assert derive_image_size(sample) == derived
 

@@ -24,7 +24,8 @@ def test_it_comes_back_with_the_same_vectors(folder: Path) -> None:
     pixels = encoder.inputs.images([make_picture(3)])
     with torch.inference_mode():
         assert torch.equal(matcher.encoder.encode_image(pixels), encoder.encode_image(pixels))
-    assert matcher.reranker is None and not matcher.encoder.training
+    assert matcher.reranker is None
+    assert not matcher.encoder.training
     assert matcher.facts.data == "abc"
 
 
@@ -44,8 +45,14 @@ def test_nothing_in_it_is_a_pickle(folder: Path) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["matcher.json", "encoder/weights.safetensors", "encoder/spec.json", "encoder/vocabulary.json"]
-    + ["encoder/text/config.json", "encoder/tokenizer/tokenizer.json"],
+    [
+        "matcher.json",
+        "encoder/weights.safetensors",
+        "encoder/spec.json",
+        "encoder/vocabulary.json",
+        "encoder/text/config.json",
+        "encoder/tokenizer/tokenizer.json",
+    ],
 )
 @pytest.mark.parametrize("harm", ["missing", "truncated"])
 def test_a_harmed_file_is_named(folder: Path, name: str, harm: str) -> None:
@@ -56,7 +63,8 @@ def test_a_harmed_file_is_named(folder: Path, name: str, harm: str) -> None:
         path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     with pytest.raises(MatcherError, match=Path(name).name) as caught:
         load_matcher(folder)
-    assert caught.value.exit_code == 2 and "\n" not in str(caught.value)
+    assert caught.value.exit_code == 2
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("name", ["weights.safetensors", "spec.json", "tokenizer/tokenizer.json"])
@@ -74,4 +82,5 @@ def test_a_folder_that_is_not_there_is_one_line(tmp_path: Path) -> None:
 
 def test_the_model_card_holds_the_evaluation(folder: Path) -> None:
     card = (folder / "README.md").read_text(encoding="utf-8")
-    assert "| recall@10 | 0.2500 |" in card and load_matcher(folder).facts.encoder in card
+    assert "| recall@10 | 0.2500 |" in card
+    assert load_matcher(folder).facts.encoder in card

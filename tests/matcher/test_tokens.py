@@ -44,7 +44,8 @@ def test_no_pictures_are_no_fit() -> None:
 def test_int8_is_off_by_half_a_step_at_most() -> None:
     tokens = torch.randn(3, 16, 128, generator=torch.Generator().manual_seed(1)) * 4
     small, step = quantise(tokens)
-    assert small.dtype == torch.int8 and small.nelement() // 3 == 2048
+    assert small.dtype == torch.int8
+    assert small.nelement() // 3 == 2048
     error = (dequantise(small, step) - tokens).abs().amax(dim=(1, 2))
     assert (error <= step / 2 + 1e-6).all()
 

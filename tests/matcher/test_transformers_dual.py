@@ -25,7 +25,12 @@ from xmodal.matcher.saved import load_encoder, save_encoder
 from xmodal.matcher.transformers_dual import HubDual
 from xmodal.settings import MatcherSettings
 
-_WIDTH = {"hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 2, "intermediate_size": 48}
+_WIDTH = {
+    "hidden_size": 32,
+    "num_hidden_layers": 3,
+    "num_attention_heads": 2,
+    "intermediate_size": 48,
+}
 _VISION = _WIDTH | {"image_size": 32, "patch_size": 8, "projection_dim": 16}
 _TEXT = _WIDTH | {"vocab_size": 200, "max_position_embeddings": 24, "projection_dim": 16}
 _SIZE = {"height": 32, "width": 32}

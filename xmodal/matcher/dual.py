@@ -60,7 +60,8 @@ class TappedTower(nn.Module):
         """Activations at the cut, the model's output (B, D) and its last activations."""
         tap = Tap()
         out_BD = self._run(pixels_BCHW, tap)
-        assert tap.at_cut is not None and tap.last is not None
+        assert tap.at_cut is not None
+        assert tap.last is not None
         return tap.at_cut, out_BD, tap.last
 
     def resume(self, at_cut: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
@@ -77,8 +78,10 @@ class TappedTower(nn.Module):
         """A copy that holds only the upper blocks: good for `resume` alone."""
         copy = deepcopy(self)
         name, blocks = _find(copy.model)
-        kept = type(blocks)(*blocks[-above:]) if isinstance(blocks, nn.Sequential) else (
-            nn.ModuleList(blocks[-above:])
+        kept = (
+            type(blocks)(*blocks[-above:])
+            if isinstance(blocks, nn.Sequential)
+            else (nn.ModuleList(blocks[-above:]))
         )
         parent, _, attribute = name.rpartition(".")
         setattr(copy.model.get_submodule(parent), attribute, kept)
@@ -210,7 +213,7 @@ def _find(model: nn.Module) -> tuple[str, nn.Sequential | nn.ModuleList]:
 
 
 def _at_cut(
-    block: nn.Module, args: tuple[Tensor, ...], kwargs: dict[str, Tensor]
+    _block: nn.Module, args: tuple[Tensor, ...], kwargs: dict[str, Tensor]
 ) -> tuple[tuple[Tensor, ...], dict[str, Tensor]] | None:
     tap = _TAP.get()
     if tap is None:
@@ -224,7 +227,9 @@ def _at_cut(
     return args, kwargs | {"hidden_states": tap.at_cut}
 
 
-def _at_last(block: nn.Module, args: tuple[Tensor, ...], out: Tensor | tuple[Tensor, ...]) -> None:
+def _at_last(
+    _block: nn.Module, _args: tuple[Tensor, ...], out: Tensor | tuple[Tensor, ...]
+) -> None:
     tap = _TAP.get()
     if tap is not None:
         tap.last = out if isinstance(out, Tensor) else out[0]

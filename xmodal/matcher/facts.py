@@ -47,11 +47,18 @@ class Facts:
 
 def model_card(spec: EncoderSpec, facts: Facts) -> str:
     """The model card in Markdown."""
-    rows = "\n".join(f"| {name} | {value:.4f} |" for name, value in sorted(facts.evaluation.items()))
-    height, width = spec.image_size
-    text = "trained" if spec.train_text else "frozen"
-    reranker = f"cross-encoder, fingerprint `{facts.reranker}`" if facts.reranker else "none"
-    return f"""---
+    table = "\n".join(f"| {name} | {mean:.4f} |" for name, mean in sorted(facts.evaluation.items()))
+    return _CARD.format(
+        spec=spec,
+        facts=facts,
+        size=f"{spec.image_size[0]} x {spec.image_size[1]}",
+        text="trained" if spec.train_text else "frozen",
+        reranker=f"cross-encoder, fingerprint `{facts.reranker}`" if facts.reranker else "none",
+        evaluation=f"| metric | mean |\n|---|---|\n{table}" if table else "Not evaluated yet.",
+    )
+
+
+_CARD = """---
 library_name: xmodal
 pipeline_tag: feature-extraction
 tags: [product-search, text-to-image, bilingual]
@@ -65,17 +72,15 @@ Unit vectors of {spec.dim} dimensions for product pictures and queries, in one s
 | base | `{spec.base}` |
 | encoder | {spec.family}, fingerprint `{facts.encoder}` |
 | reranker | {reranker} |
-| pictures | {height} x {width} pixels (height x width), fit: {spec.fit} |
+| pictures | {size} pixels (height x width), fit: {spec.fit} |
 | trained | {spec.trained_blocks} upper image blocks; the text model is {text} |
-| catalogue | `{facts.data or "-"}` |
-| run | `{facts.run or "-"}` |
-| code | `{facts.code or "-"}` |
+| catalogue | `{facts.data}` |
+| run | `{facts.run}` |
+| code | `{facts.code}` |
 
 ## Measured on held-out queries of `val`
 
-{"| metric | value |" if rows else "Not evaluated yet."}
-{"|---|---|" if rows else ""}
-{rows}
+{evaluation}
 
 ## Use
 

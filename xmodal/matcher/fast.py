@@ -93,14 +93,13 @@ def keep_memory() -> bool:
         mallopt = ctypes.CDLL(None).mallopt
     except (OSError, AttributeError, TypeError):
         return False
-    return all(
-        mallopt(option, _KEEP_BYTES) == 1 for option in (_MMAP_THRESHOLD, _TRIM_THRESHOLD)
-    )
+    return all(mallopt(option, _KEEP_BYTES) == 1 for option in (_MMAP_THRESHOLD, _TRIM_THRESHOLD))
 
 
 def _folded(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> nn.Module:
     """Fold `norm` into `conv` in place; what is left of it is its activation, if it has one."""
-    assert norm.running_mean is not None and norm.running_var is not None
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
     conv.weight, bias = fuse_conv_bn_weights(
         conv.weight,
         conv.bias,

@@ -31,9 +31,7 @@ _RESAMPLING = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resamplin
 class Inputs:
     """Preprocessing of one encoder, as its `spec` says."""
 
-    def __init__(
-        self, spec: EncoderSpec, tokenise: Tokenise, vocabulary: Vocabulary
-    ) -> None:
+    def __init__(self, spec: EncoderSpec, tokenise: Tokenise, vocabulary: Vocabulary) -> None:
         """`tokenise` turns texts into what the family's text tower reads."""
         self.spec = spec
         self.tokenise = tokenise
@@ -123,7 +121,9 @@ def derive_image_size(pictures: Sequence[bytes]) -> tuple[int, int]:
     choices = ((height, width) for height in _SIDES for width in _SIDES)
     return min(
         choices,
-        key=lambda side: 2 * abs(log(side[0] / side[1] / aspect)) + abs(log(side[0] * side[1] / pixels)),
+        key=lambda side: (
+            2 * abs(log(side[0] / side[1] / aspect)) + abs(log(side[0] * side[1] / pixels))
+        ),
     )
 
 

@@ -1,4 +1,4 @@
-"""Any open_clip model: a name with weights, a hub id (`hf-hub:...`) or a folder in the hub's layout.
+"""Any open_clip model: a name with weights, a hub id (`hf-hub:...`) or a folder laid out like it.
 
 Saved as open_clip's own `open_clip_config.json` and tokenizer; the weights lie with the rest.
 
@@ -132,9 +132,8 @@ def make_open_clip(settings: MatcherSettings, texts: Iterable[str]) -> OpenClipD
         image_model=name,
     )
     vocabulary = Vocabulary.build(texts, settings.vocabulary)
-    scale = float(model.logit_scale.detach())
     encoder = OpenClipDual(spec, model, tokenizer, config, vocabulary)
-    encoder.set_scale(scale)
+    encoder.set_scale(float(model.logit_scale.detach()))
     return encoder
 
 

@@ -1,9 +1,9 @@
 """A saved matcher: one folder, safetensors and JSON, no pickle, no network.
 
-    encoder/      weights.safetensors, spec.json, vocabulary.json, tokenizer and configs
-    reranker/     optional; a fingerprint of its own, so that a new one needs no new index
-    matcher.json  facts, and every file's fingerprint
-    README.md     the model card
+encoder/      weights.safetensors, spec.json, vocabulary.json, tokenizer and configs
+reranker/     optional; a fingerprint of its own, so that a new one needs no new index
+matcher.json  facts, and every file's fingerprint
+README.md     the model card
 """
 
 from dataclasses import dataclass, replace
@@ -39,7 +39,10 @@ class Matcher:
 
 
 def save_matcher(
-    folder: Path, encoder: Encoder, reranker: Optional["Reranker"] = None, facts: Facts | None = None
+    folder: Path,
+    encoder: Encoder,
+    reranker: Optional["Reranker"] = None,
+    facts: Facts | None = None,
 ) -> Facts:
     """Write a matcher to `folder`, whole or not at all, and return its facts, filled in."""
     with publish(folder) as temporary:
@@ -118,7 +121,9 @@ def load_encoder(folder: Path) -> Encoder:
         encoder.load_state_dict(state)
     except RuntimeError as error:
         first = str(error).splitlines()[1:2] or [str(error)]
-        raise MatcherError(f"{path}: weights of another architecture: {first[0].strip()}") from error
+        raise MatcherError(
+            f"{path}: weights of another architecture: {first[0].strip()}"
+        ) from error
     encoder.eval()
     return encoder
 

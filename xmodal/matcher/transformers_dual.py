@@ -36,7 +36,9 @@ _MAX_TOKENS = 77
 class HubTokens:
     """Tokens of a hub model: `ids_BT`, and `mask_BT` where the model was trained with one."""
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase, max_tokens: int, is_siglip: bool) -> None:
+    def __init__(
+        self, tokenizer: PreTrainedTokenizerBase, max_tokens: int, is_siglip: bool
+    ) -> None:
         self.tokenizer = tokenizer
         self.max_tokens = max_tokens
         self.is_siglip = is_siglip
@@ -124,7 +126,9 @@ def make_transformers(settings: MatcherSettings, texts: Iterable[str]) -> HubDua
     except (OSError, ValueError, KeyError) as error:
         raise MatcherError(f"matcher.base={settings.base!r}: {first_line(error)}") from error
     if not hasattr(model, "vision_model") or not hasattr(model, "get_text_features"):
-        raise MatcherError(f"matcher.base={settings.base!r}: {type(model).__name__} has no two towers")
+        raise MatcherError(
+            f"matcher.base={settings.base!r}: {type(model).__name__} has no two towers"
+        )
     side = int(model.config.vision_config.image_size)
     image = HubImage(model)
     spec = EncoderSpec(
