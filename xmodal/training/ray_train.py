@@ -188,12 +188,9 @@ def _worker(config: dict[str, Any]) -> None:
 def _wrap(plan: "TrainPlan") -> Any:
     from ray.train.torch import prepare_model
 
-    options = {
-        "gradient_as_bucket_view": True,  # no second copy of the gradients
-        "broadcast_buffers": False,  # batch normalisation never updates
-        # The same graph each step: DDP plans its buckets once. Not with parts of a batch.
-        "static_graph": plan.training["accumulate"] == 1,
-    }
+    from xmodal.training.worker import ddp_options
+
+    options = ddp_options(plan.training["accumulate"])
     return lambda model: prepare_model(model, parallel_strategy_kwargs=options)
 
 

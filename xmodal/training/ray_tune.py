@@ -91,9 +91,8 @@ def tune_encoder(
     room = find_room(settings.training.workers, settings.training.gpu)
     plan = prepare_run(home, catalog, settings, name, progress)
     if (done := finished(folder)) is None:
-        check_dashboard()
-        _search(folder, settings, room, report)
-        best = max(trials_of(folder), key=lambda trial: trial.best)
+        trials = search(folder, settings, room, report)
+        best = max(trials, key=lambda trial: trial.best)
         checkpoint = train.Result.from_path(str(folder / "trials" / best.name))
         kept = checkpoint.get_best_checkpoint(OBJECTIVE, "max")
         assert kept is not None
@@ -106,6 +105,32 @@ def tune_encoder(
         trials=trials,
         facts={**done.facts, "trials at once": f"{room.trials}, as the processors allow"},
     )
+
+
+def search(folder: Path, settings: "Settings", room: Room, report: ReportTrial) -> list[Trial]:
+    """Run the trials of `folder`, which has a plan, or those that a killed job left undone.
+
+    Raises:
+        ServiceError: no dashboard, or every trial failed.
+    """
+    check_dashboard()
+    trainable = tune.with_resources(_trial, {"cpu": DRIVER_CPUS})
+    place = str(folder / "tune")
+    if tune.Tuner.can_restore(place):
+        tuner = tune.Tuner.restore(place, trainable, restart_errored=True)
+    else:
+        tuner = tune.Tuner(
+            trainable,
+            param_space={"folder": str(folder), "worker_cpus": room.worker_cpus}
+            | {item.setting: _domain(settings, item) for item in settings.tuning.space},
+            tune_config=_tune_config(settings, room),
+            run_config=tune.RunConfig(name="tune", storage_path=str(folder), verbose=0),
+        )
+    with _followed(folder, report):
+        results = tuner.fit()
+    if not trials_of(folder):
+        raise ServiceError(f"every trial failed; the first one: {results.errors[0]}")
+    return trials_of(folder)
 
 
 def find_room(workers: int, gpu: bool) -> Room:
@@ -162,25 +187,6 @@ def trials_of(folder: Path) -> list[Trial]:
             best = max(row[OBJECTIVE] for row in history)
             found.append(Trial(path.parent.name, point, best, len(history)))
     return found
-
-
-def _search(folder: Path, settings: "Settings", room: Room, report: ReportTrial) -> None:
-    trainable = tune.with_resources(_trial, {"cpu": DRIVER_CPUS})
-    place = str(folder / "tune")
-    if tune.Tuner.can_restore(place):
-        tuner = tune.Tuner.restore(place, trainable, restart_errored=True)
-    else:
-        tuner = tune.Tuner(
-            trainable,
-            param_space={"folder": str(folder), "worker_cpus": room.worker_cpus}
-            | {item.setting: _domain(settings, item) for item in settings.tuning.space},
-            tune_config=_tune_config(settings, room),
-            run_config=tune.RunConfig(name="tune", storage_path=str(folder), verbose=0),
-        )
-    with _followed(folder, report):
-        results = tuner.fit()
-    if not trials_of(folder):
-        raise ServiceError(f"every trial failed; the first one: {results.errors[0]}")
 
 
 @contextmanager

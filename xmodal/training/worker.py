@@ -90,6 +90,16 @@ def make_trainee(
     )
 
 
+def ddp_options(accumulate: int) -> dict[str, bool]:
+    """How DDP wraps the encoder: no second copy of gradients, no exchange of buffers."""
+    return {
+        "gradient_as_bucket_view": True,
+        "broadcast_buffers": False,  # batch normalisation never updates
+        # The same graph each step, so that DDP plans its buckets once; parts of a batch differ.
+        "static_graph": accumulate == 1,
+    }
+
+
 def set_dropout(encoder: nn.Module, share: float) -> None:
     """Give every trained dropout of `encoder` this share: a tuning trial changes it alone."""
     for part in encoder.modules():
