@@ -99,3 +99,9 @@ def test_a_path_or_a_uri_is_a_place(tmp_path):
     assert (system.type_name, path) == ("local", str(tmp_path))
     with pytest.raises(StorageError, match="nowhere"):
         filesystem("nowhere://shop")
+
+
+def test_a_place_that_cannot_be_written_is_one_line(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(StorageError, match="cannot be written .*; choose another place"):
+        write_json_atomic(tmp_path / "file" / "home" / "pointer.json", 1)

@@ -10,7 +10,7 @@ import os
 import secrets
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from pyarrow import fs
@@ -128,7 +128,8 @@ def _remove(path: Path) -> None:
     if path.is_dir():
         shutil.rmtree(path, ignore_errors=True)
     else:
-        path.unlink(missing_ok=True)
+        with suppress(OSError):  # nothing there, or a place that never was a folder
+            path.unlink()
 
 
 def _sweep(final: Path) -> None:
@@ -154,7 +155,9 @@ def _readable(error: OSError, final: Path) -> Exception:
         return StorageError(
             f"{final}: the disk is full; free some space or set XMODAL_HOME to another disk"
         )
-    is_ours = str(error.filename or "").startswith(str(final.parent))
-    if is_ours and error.errno in (errno.EACCES, errno.EROFS, errno.EPERM, errno.ENOTDIR):
-        return StorageError(f"{final}: cannot be written ({error.strerror}); check its owner")
+    place = str(error.filename or "")
+    is_ours = place and (place.startswith(str(final.parent)) or str(final).startswith(place))
+    denied = (errno.EACCES, errno.EROFS, errno.EPERM, errno.ENOTDIR, errno.EEXIST)
+    if is_ours and error.errno in denied:
+        return StorageError(f"{final}: cannot be written ({error.strerror}); choose another place")
     return error

@@ -9,26 +9,28 @@ from tests.shops import encoded, make_rows, quarantined, take_in, write_csv, wri
 from xmodal.catalog.store import current_catalog
 from xmodal.errors import CatalogError, HomeError, QueriesError, StorageError
 
+BAD_FILES = {
+    "text.jpg": b"I am a text file",
+    "cut.jpg": encoded(1)[:500],
+    "large.png": encoded(1, "PNG", size=(400, 300)),
+}
+BAD_ROWS = {
+    "not_an_image": {"image": "images/text.jpg"},
+    "image_truncated": {"image": "images/cut.jpg"},
+    "image_huge": {"image": "images/large.png"},
+    "image_missing": {"image": "images/nowhere.jpg"},
+    "empty": {"image": "", "title": " "},
+    "no_id": {"product_id": ""},
+    "duplicate_id": {"product_id": "p000"},
+}
+
 
 def spoil(rows, folder):
-    """One row of each kind that cannot be taken; returns product ids by reason."""
+    """Add one row of each kind that cannot be taken; returns product ids by reason."""
     write_csv(folder, rows)
-    files = {
-        "text.jpg": b"I am a text file",
-        "cut.jpg": encoded(1)[:500],
-        "large.png": encoded(1, "PNG", size=(400, 300)),
-    }
-    for name, content in files.items():
+    for name, content in BAD_FILES.items():
         (folder / "images" / name).write_bytes(content)
-    bad = {
-        "not_an_image": {"image": "images/text.jpg"},
-        "image_truncated": {"image": "images/cut.jpg"},
-        "image_huge": {"image": "images/large.png"},
-        "image_missing": {"image": "images/nowhere.jpg"},
-        "empty": {"image": "", "title": " "},
-        "no_id": {"product_id": ""},
-        "duplicate_id": {"product_id": "p000"},
-    }
+    bad = BAD_ROWS
     extra = [rows[0] | {"product_id": f"bad-{reason}"} | cells for reason, cells in bad.items()]
     write_csv_only(folder, rows + extra)
     return {reason: [row["product_id"]] for reason, row in zip(bad, extra, strict=True)}
@@ -129,34 +131,33 @@ def test_val_is_cut_where_there_is_none(tmp_path):
     assert len(catalog.judged("val").queries) == 20
 
 
-def test_what_dev_and_test_say_never_reaches_training(tmp_path):
+def secretive_shop(folder):
+    """A shop whose dev and test products alone say `secret`, and its judged queries."""
     rows = make_rows(60)
     for i, row in enumerate(rows):
         row["split"] = ("train", "train", "dev", "test")[i % 4]
         if row["split"] in ("dev", "test"):
             row |= {"title": f"secret {i}", "colour": "Secret", "kind": "Secret"}
-    (tmp_path / "shop").mkdir()
-    glossary = {
-        "colour": {"Red": "红色", "Secret": "秘密"},
-        "kind": {"Shoes": "鞋", "Secret": "秘密"},
-    }
-    (tmp_path / "shop" / "glossary.zh.json").write_text(json.dumps(glossary))
-    queries = tmp_path / "queries.json"
-    queries.write_text(
-        json.dumps({"secret wish": {"p000": 1, "p002": 1}, "open wish": {"p000": 1}})
+    write_csv(folder, rows)
+    terms = {"Red": "红色", "Secret": "秘密"}
+    (folder / "glossary.zh.json").write_text(
+        json.dumps({"colour": terms, "kind": {"Secret": "秘"}})
     )
-    folder = write_csv(tmp_path / "shop", rows)
-    catalog = take_in(folder, tmp_path / "home", queries=str(queries)).catalog
-    pairs = [
-        row for split in ("train", "val", "dev", "test") for row in catalog.pairs(split).to_pylist()
-    ]
+    wishes = {"secret wish": {"p000": 1, "p002": 1}, "open wish": {"p000": 1}}
+    (folder / "wishes.json").write_text(json.dumps(wishes))
+    return folder
+
+
+def test_what_dev_and_test_say_never_reaches_training(tmp_path):
+    folder = secretive_shop(tmp_path / "shop")
+    catalog = take_in(folder, tmp_path / "home", queries="wishes.json").catalog
+    splits = ("train", "val", "dev", "test")
+    pairs = [row for split in splits for row in catalog.pairs(split).to_pylist()]
     assert {row["source"] for row in pairs} == {"title", "attributes", "glossary", "judged"}
     assert {row["split"] for row in pairs} == {"train", "val"}
     assert not [row for row in pairs if "ecret" in row["text"] or "秘" in row["text"]]
-    splits = dict(
-        zip(*(catalog.products([c])[c].to_pylist() for c in ("product_id", "split")), strict=True)
-    )
-    assert {splits[row["product_id"]] for row in pairs} <= {"train", "val"}
+    split_of = {row["product_id"]: row["split"] for row in catalog.rows(["product_id", "split"])}
+    assert {split_of[row["product_id"]] for row in pairs} == {"train", "val"}
 
 
 def test_pairs_name_the_row_of_their_product(tmp_path):

@@ -34,6 +34,7 @@ from xmodal.storage import publish, scratch, settle
 
 DEMO = "demo"
 _FORMAT = 1
+_AHEAD = 8  # products that wait for each thread: encoded pictures in memory
 _DRAWING = 0.9  # of the time that the demo shop takes until it is in
 Progress = Callable[[float], None]  # told the share that was done since the last call
 
@@ -171,7 +172,7 @@ def _checked(
             else:
                 job = pool.submit(_check_all, source, draft, max_pixels)
                 waiting.append((draft, job, share))
-            while len(waiting) > 32 * workers:
+            while len(waiting) > _AHEAD * workers:
                 yield _result(*waiting.popleft())
         while waiting:
             yield _result(*waiting.popleft())

@@ -9,7 +9,7 @@ from pyarrow import fs
 from xmodal.catalog.rows import RawRow, RowFault
 from xmodal.errors import CatalogError
 
-_BATCH_BYTES = 32 << 20
+_BATCH_BYTES = 8 << 20
 _MOST_ROWS = 1024
 
 

@@ -79,6 +79,14 @@ def find_source(uri: str, columns: ColumnSettings) -> Source:
     Raises:
         CatalogError: it does not exist, or holds no products that we know to read.
     """
+    try:
+        return _recognised(uri, columns)
+    except OSError as error:
+        reason = " ".join(str(error).split())
+        raise CatalogError(f"catalogue {uri}: cannot be read ({reason})") from error
+
+
+def _recognised(uri: str, columns: ColumnSettings) -> Source:
     system, place = _place(uri)
     info = system.get_file_info(place)
     if info.type == fs.FileType.NotFound:
