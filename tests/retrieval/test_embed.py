@@ -8,7 +8,13 @@ from tests.catalogs import make_catalog, make_product
 from tests.factories import make_picture, tiny_encoder
 from xmodal.errors import MatcherError
 from xmodal.matcher.tokens import dequantise
-from xmodal.retrieval.embed import embed_here, embed_pictures, embed_texts, image_features
+from xmodal.retrieval.embed import (
+    embed_here,
+    embed_pictures,
+    embed_texts,
+    find_trunk,
+    image_features,
+)
 from xmodal.retrieval.store import Plan
 
 PLAN = Plan("vector", "e", "c", 20)
@@ -110,3 +116,27 @@ def test_an_encoder_that_gives_no_numbers_is_refused():
         next(encoder.text_out.parameters()).fill_(float("nan"))
     with pytest.raises(MatcherError, match="no numbers"):
         embed_texts(encoder, ["red shoe"])
+
+
+def test_heads_on_a_trunk_store_fill_the_store_of_the_whole_forward(tmp_path, catalog):
+    encoder = tiny_encoder()
+    of = catalog.manifest.fingerprint
+    trunk = tmp_path / "home" / "cache" / "any" / "images"
+    trunk.mkdir(parents=True)
+    embed_here(encoder, catalog, trunk, Plan("trunk", "e", of, 20))
+    assert find_trunk(tmp_path / "home", encoder, catalog) == trunk
+    stores = [
+        embed_here(encoder, catalog, tmp_path / name, Plan("vector", "e", of, 20), trunk=kept)
+        for name, kept in (("heads", trunk), ("whole", None))
+    ]
+    heads, whole = (store.column("vector") for store in stores)
+    np.testing.assert_allclose(heads, whole, atol=5e-3)
+    np.testing.assert_array_equal(stores[0].image_no, stores[1].image_no)
+
+
+def test_the_trunk_of_another_encoder_is_not_taken(tmp_path, catalog):
+    trunk = tmp_path / "home" / "cache" / "any" / "images"
+    trunk.mkdir(parents=True)
+    of = catalog.manifest.fingerprint
+    embed_here(tiny_encoder(seed=1), catalog, trunk, Plan("trunk", "e", of, 20))
+    assert find_trunk(tmp_path / "home", tiny_encoder(), catalog) is None

@@ -14,8 +14,8 @@ from xmodal.catalog.store import Catalog, current_catalog, open_catalog
 from xmodal.errors import CatalogError
 from xmodal.fingerprint import of_json
 from xmodal.matcher.saved import Matcher
-from xmodal.retrieval.embed import FeatureStore, embed_here
-from xmodal.retrieval.store import Plan, vector_folder
+from xmodal.retrieval.embed import FeatureStore, embed_here, find_trunk, open_store
+from xmodal.retrieval.store import Plan, is_whole, vector_folder
 from xmodal.settings import Settings
 
 
@@ -48,7 +48,10 @@ def find_vectors(
     folder = vector_folder(home, encoder, fingerprint)
     folder.mkdir(parents=True, exist_ok=True)
     plan = Plan("vector+tokens", encoder, fingerprint, catalog.n_products)
-    return embed_here(matcher.encoder, catalog, folder, plan, progress)
+    if is_whole(folder, plan):
+        return open_store(folder)
+    trunk = find_trunk(home, matcher.encoder, catalog)
+    return embed_here(matcher.encoder, catalog, folder, plan, progress, trunk=trunk)
 
 
 def quarantined(catalog: Catalog) -> set[str]:

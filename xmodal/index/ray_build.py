@@ -10,8 +10,7 @@ from xmodal.catalog.store import Catalog
 from xmodal.index.build import build_index
 from xmodal.index.version import Index
 from xmodal.matcher.saved import load_encoder, read_facts
-from xmodal.retrieval.ray_embed import embed_catalog
-from xmodal.retrieval.store import vector_folder
+from xmodal.retrieval.ray_embed import embed_matcher
 
 
 def embed_and_build(
@@ -28,10 +27,6 @@ def embed_and_build(
     products of each shard as it is done.
     """
     fingerprint = read_facts(matcher_folder).encoder
-    encoder_folder = matcher_folder / "encoder"
-    folder = vector_folder(home, fingerprint, catalog.manifest.fingerprint)
-    store = embed_catalog(
-        catalog.path, encoder_folder, folder, "vector+tokens", actors=actors, progress=progress
-    )
-    encoder = load_encoder(encoder_folder)
+    store = embed_matcher(home, catalog, matcher_folder, actors=actors, progress=progress)
+    encoder = load_encoder(matcher_folder / "encoder")
     return build_index(store, catalog, encoder, fingerprint, home / "indexes")

@@ -7,6 +7,7 @@ Shapes: B pictures of a batch, Q texts, D embedding.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal, overload
@@ -19,6 +20,7 @@ from torch import Tensor
 from xmodal.catalog.store import Catalog
 from xmodal.errors import MatcherError
 from xmodal.matcher.encoder import Encoder
+from xmodal.matcher.fast import fast_forward
 from xmodal.matcher.inputs import Features
 from xmodal.matcher.tokens import quantise
 from xmodal.retrieval.store import (
@@ -32,6 +34,7 @@ from xmodal.retrieval.store import (
     finish_store,
     is_whole,
     open_store,
+    read_plan,
     write_shard,
 )
 
@@ -40,12 +43,14 @@ __all__ = [
     "FeatureStore",
     "embed_here",
     "embed_texts",
+    "find_trunk",
     "image_features",
     "open_store",
 ]
 
 BATCH = 64  # pictures per forward: larger ones fall out of a core's cache
 _TEXTS = 256
+_PROBES = 4  # pictures that prove a trunk store
 
 
 def image_features(
@@ -66,9 +71,46 @@ def image_features(
         yield _forward(encoder, waiting, what)
 
 
-def embed_shard(encoder: Encoder, catalog: Catalog, shard: Shard, folder: Path, what: What) -> int:
-    """Write one shard of a store. Returns its pictures."""
-    batches = image_features(encoder, catalog, shard.start, shard.stop, what)
+def trunk_features(
+    encoder: Encoder, trunk: FeatureStore, start: int, stop: int, what: What
+) -> Iterator[FeatureBatch]:
+    """As `image_features`, by the heads alone on what an earlier pass kept of the trunk."""
+    first, last = np.searchsorted(trunk.product_row, (start, stop)).tolist()
+    for low in range(first, last, BATCH):
+        rows = np.arange(low, min(low + BATCH, last))
+        kept = {name: torch.from_numpy(x) for name, x in trunk.take(rows).items()}
+        device = encoder.log_scale.device
+        with _inference(encoder):
+            arrays = _heads(encoder, {name: x.to(device) for name, x in kept.items()}, what)
+        yield FeatureBatch(trunk.product_row[rows], trunk.image_no[rows], arrays)
+
+
+def find_trunk(home: Path, encoder: Encoder, catalog: Catalog) -> Path | None:
+    """A whole trunk store in the home that is this encoder's, of this catalogue; else None.
+
+    It proves itself: the trunk of the first pictures, computed now, is what the store holds.
+    """
+    batches = image_features(encoder, catalog, 0, catalog.n_products, "trunk", batch=_PROBES)
+    fresh = next(batches, None)
+    if fresh is None:
+        return None
+    for folder in sorted((home / "cache").glob("*/images")):
+        plan = read_plan(folder)
+        if plan is None or (plan.what, plan.catalog) != ("trunk", catalog.manifest.fingerprint):
+            continue
+        if is_whole(folder, plan) and _holds(open_store(folder), fresh):
+            return folder
+    return None
+
+
+def embed_shard(
+    encoder: Encoder, source: Catalog | FeatureStore, shard: Shard, folder: Path, what: What
+) -> int:
+    """Write one shard, from the catalogue's pictures or a trunk store. Returns its pictures."""
+    if isinstance(source, FeatureStore):
+        batches = trunk_features(encoder, source, shard.start, shard.stop, what)
+    else:
+        batches = image_features(encoder, source, shard.start, shard.stop, what)
     return write_shard(folder, shard.number, batches)
 
 
@@ -78,16 +120,27 @@ def embed_here(
     folder: Path,
     plan: Plan,
     progress: Callable[[int], None] = lambda _: None,
+    *,
+    trunk: Path | None = None,
 ) -> FeatureStore:
     """Fill the store in `folder` in this process, without Ray; goes on where another stopped.
 
-    `progress` is told the products of each shard as it is done.
+    Shards are spread over torch's threads. `progress` is told the products of each that is done.
     """
     if is_whole(folder, plan):
         return open_store(folder)
-    for shard in begin_store(folder, plan):
-        embed_shard(encoder, catalog, shard, folder, plan.what)
-        progress(shard.stop - shard.start)
+    source = open_store(trunk) if trunk else catalog
+    fast = fast_forward(encoder).encoder
+    threads = torch.get_num_threads()
+
+    def embed(shard: Shard) -> int:
+        embed_shard(fast, source, shard, folder, plan.what)
+        return shard.stop - shard.start
+
+    shards = begin_store(folder, plan)
+    with ThreadPoolExecutor(threads, "embed", torch.set_num_threads, (1,)) as pool:
+        for products in pool.map(embed, shards):
+            progress(products)
     return finish_store(folder, plan)
 
 
@@ -135,15 +188,30 @@ def _forward(encoder: Encoder, pictures: list[tuple[int, int, bytes]], what: Wha
 def _image(encoder: Encoder, encoded: Sequence[bytes], what: What) -> dict[str, Array]:
     pixels_BCHW = encoder.inputs.images(encoded).to(encoder.log_scale.device)
     with _inference(encoder):
-        trunk = encoder.image_trunk(pixels_BCHW)
-        if what == "trunk":
-            return {name: _half(value) for name, value in trunk.items()}
-        if what == "vector":
-            return {"vector": _numbers(encoder.image_head(trunk))}
-        vector_BD, tokens_BTC = encoder.image_head_and_tokens(trunk)
-        codes, scale_B = quantise(tokens_BTC)
+        return _heads(encoder, encoder.image_trunk(pixels_BCHW), what)
+
+
+def _heads(encoder: Encoder, trunk: Features, what: What) -> dict[str, Array]:
+    if what == "trunk":
+        return {name: _half(value) for name, value in trunk.items()}
+    if what == "vector":
+        return {"vector": _numbers(encoder.image_head(trunk))}
+    vector_BD, tokens_BTC = encoder.image_head_and_tokens(trunk)
+    codes, scale_B = quantise(tokens_BTC)
     vector = _numbers(vector_BD)
     return {"vector": vector, "tokens": codes.cpu().numpy(), "scale": scale_B.float().cpu().numpy()}
+
+
+def _holds(store: FeatureStore, fresh: FeatureBatch) -> bool:
+    """Whether the first rows of `store` are `fresh`, up to the rounding of float16."""
+    if set(store.names) != set(fresh.arrays):
+        return False
+    kept = store.take(np.arange(len(fresh.product_row)))
+    return all(
+        kept[name].shape == array.shape
+        and np.allclose(kept[name], array, rtol=0.01, atol=0.01 * float(np.abs(array).max()))
+        for name, array in fresh.arrays.items()
+    )
 
 
 def _text_vectors(encoder: Encoder, texts: Sequence[str]) -> NDArray[np.float32]:

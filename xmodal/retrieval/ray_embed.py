@@ -17,10 +17,11 @@ import ray
 from numpy.typing import NDArray
 from ray.data import ActorPoolStrategy
 
-from xmodal.catalog.store import open_catalog
+from xmodal.catalog.store import Catalog, open_catalog
 from xmodal.matcher.encoder import Encoder
+from xmodal.matcher.fast import fast_forward
 from xmodal.matcher.saved import encoder_fingerprint, load_encoder, save_encoder
-from xmodal.retrieval.embed import embed_shard
+from xmodal.retrieval.embed import embed_shard, find_trunk
 from xmodal.retrieval.store import (
     FeatureStore,
     Plan,
@@ -30,18 +31,12 @@ from xmodal.retrieval.store import (
     finish_store,
     is_whole,
     open_store,
+    vector_folder,
 )
 
-# Ready memory is kept: the default allocator gives it back and takes it anew for each layer,
-# which halves the throughput of a convolutional tower.
-ACTOR_ENV = {
-    "OMP_NUM_THREADS": "1",
-    "MALLOC_MMAP_THRESHOLD_": "4294967296",
-    "MALLOC_TRIM_THRESHOLD_": "4294967296",
-    "MALLOC_ARENA_MAX": "2",
-    "TOKENIZERS_PARALLELISM": "false",
-}
+ACTOR_ENV = {"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
 TRUNK = "named by the folder"
+_ALL: What = "vector+tokens"
 
 
 def embed_catalog(
@@ -52,6 +47,7 @@ def embed_catalog(
     *,
     actors: int = 2,
     key: str | None = None,
+    trunk: Path | None = None,
     progress: Callable[[int], None] = lambda _: None,
 ) -> FeatureStore:
     """Embed every picture; a finished store of the same plan is opened, a part of one completed.
@@ -61,6 +57,8 @@ def embed_catalog(
         encoder: a saved encoder's folder, or an encoder, which is then saved for the actors.
         key: fingerprint of what the features depend on, if not the encoder's own. Trunk features
             depend on a part of it only: their folder is named after that part.
+        trunk: a whole trunk store of this encoder and catalogue (`find_trunk`): then only the
+            heads run, on what is kept there.
         actors: processes, one CPU and one thread each (with a GPU in the cluster: a GPU each).
         progress: told the products of each shard as it is done.
 
@@ -80,8 +78,32 @@ def embed_catalog(
         shards = begin_store(out_folder, plan)
         progress(plan.n_products - sum(shard.stop - shard.start for shard in shards))
         job = {"catalog": str(catalog_path), "encoder": str(folder), "out": str(out_folder)}
+        job["trunk"] = str(trunk or "")
         _run(shards, job | {"what": what}, actors, progress)
     return finish_store(out_folder, plan)
+
+
+def embed_matcher(
+    home: Path,
+    catalog: Catalog,
+    matcher_folder: Path,
+    *,
+    actors: int = 2,
+    progress: Callable[[int], None] = lambda _: None,
+) -> FeatureStore:
+    """A saved matcher's vectors and tokens of the home's catalogue, where the home keeps them.
+
+    Made at most once, and by the heads alone where training has left the trunk's features.
+    """
+    folder = matcher_folder / "encoder"
+    made_by, of = encoder_fingerprint(folder), catalog.manifest.fingerprint
+    out, plan = vector_folder(home, made_by, of), Plan(_ALL, made_by, of, catalog.n_products)
+    if is_whole(out, plan):
+        return open_store(out)
+    trunk = find_trunk(home, load_encoder(folder), catalog)
+    return embed_catalog(
+        catalog.path, folder, out, _ALL, actors=actors, trunk=trunk, progress=progress
+    )
 
 
 def _run(
@@ -112,15 +134,19 @@ class _Embedder:
         import torch
 
         torch.set_num_threads(1)
-        self._encoder = load_encoder(Path(job["encoder"]))
+        self._encoder = fast_forward(load_encoder(Path(job["encoder"]))).encoder
         if torch.cuda.is_available():
             self._encoder.to("cuda")
-        self._catalog = open_catalog(Path(job["catalog"]))
+        self._source: Catalog | FeatureStore
+        if job["trunk"]:
+            self._source = open_store(Path(job["trunk"]))
+        else:
+            self._source = open_catalog(Path(job["catalog"]))
         self._folder, self._what = Path(job["out"]), job["what"]
 
     def __call__(self, batch: dict[str, NDArray[np.int64]]) -> dict[str, NDArray[np.int64]]:
         places = zip(batch["number"], batch["start"], batch["stop"], strict=True)
         for number, start, stop in places:
             shard = Shard(int(number), int(start), int(stop))
-            embed_shard(self._encoder, self._catalog, shard, self._folder, self._what)
+            embed_shard(self._encoder, self._source, shard, self._folder, self._what)
         return {"products": batch["stop"] - batch["start"]}

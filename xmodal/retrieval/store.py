@@ -75,11 +75,10 @@ def vector_folder(home: Path, encoder: str, catalog: str) -> Path:
 
 def begin_store(folder: Path, plan: Plan) -> list[Shard]:
     """The shards that are still to be written. What another plan left in `folder` is removed."""
-    path = folder / "plan.json"
-    if not path.exists() or read_json(path) != asdict(plan):
+    if read_plan(folder) != plan:
         for old in [folder / "store.json", *folder.glob("shard-*.arrow")]:
             old.unlink(missing_ok=True)
-        write_json_atomic(path, asdict(plan))
+        write_json_atomic(folder / "plan.json", asdict(plan))
     return [shard for shard in plan.shards() if not shard_path(folder, shard.number).exists()]
 
 
@@ -99,8 +98,17 @@ def finish_store(folder: Path, plan: Plan) -> "FeatureStore":
 
 def is_whole(folder: Path, plan: Plan) -> bool:
     """Whether `folder` holds a finished store of this very plan."""
+    return (folder / "store.json").exists() and read_plan(folder) == plan
+
+
+def read_plan(folder: Path) -> Plan | None:
+    """The plan that a store was made under; None where there is none."""
     path = folder / "plan.json"
-    return (folder / "store.json").exists() and path.exists() and read_json(path) == asdict(plan)
+    if not path.exists():
+        return None
+    record = read_json(path)
+    assert isinstance(record, dict)
+    return Plan(**record)
 
 
 def open_store(folder: Path) -> "FeatureStore":
