@@ -27,7 +27,7 @@ from xmodal.registry.stages import Record, Stages
 from xmodal.registry.tracked import tracked
 from xmodal.registry.trained import train_tracked, tune_tracked
 from xmodal.retrieval.metrics import means, per_query
-from xmodal.retrieval.ray_embed import embed_catalog
+from xmodal.retrieval.ray_embed import embed_matcher
 from xmodal.retrieval.store import vector_folder
 from xmodal.settings import Settings
 from xmodal.training.baseline import make_base
@@ -101,19 +101,12 @@ class Flow:
     def embed(self, catalog: Catalog, matcher: Path) -> Record:
         """Vectors and tokens of the whole catalogue, which evaluation and index share."""
         encoder, data = read_facts(matcher).encoder, catalog.manifest.fingerprint
-        folder = vector_folder(self.home, encoder, data)
 
         def work() -> Record:
             with progress("embed", catalog.n_products) as bar:
-                embed_catalog(
-                    catalog.path,
-                    matcher / "encoder",
-                    folder,
-                    "vector+tokens",
-                    actors=self.settings.index.actors,
-                    progress=bar.advance,
-                )
-            return {"folder": str(folder)}
+                actors = self.settings.index.actors
+                embed_matcher(self.home, catalog, matcher, actors=actors, progress=bar.advance)
+            return {"folder": str(vector_folder(self.home, encoder, data))}
 
         return self.stages.run("embed", [data, encoder], work)
 
