@@ -82,7 +82,9 @@ def fold(encoder: Encoder) -> Encoder:
     copy.eval()
     for part in list(copy.modules()):
         for (_, conv), (name, norm) in pairwise(list(part.named_children())):
-            if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
+            if not (isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d)):
+                continue
+            if conv.out_channels == norm.num_features:
                 setattr(part, name, _folded(conv, norm))
     return copy.to(memory_format=torch.channels_last)
 
