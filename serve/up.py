@@ -23,6 +23,11 @@ if TYPE_CHECKING:
     from serve.record import Record
 
 
+START_S = (
+    180.0  # from a head that listens to a node that takes work: 10 s, or minutes on a busy host
+)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit code."""
     parser = job_parser(__doc__)
@@ -56,10 +61,9 @@ def _run(job: Job) -> int:
 
 def _start(job: Job, home: Path) -> None:
     """Everything, each part in the record as soon as it runs."""
-    from serve.deploy import check_release, deploy
+    from serve.deploy import check_release, deploy, joined
     from serve.ports import check_free
     from serve.record import write_record
-    from xmodal.ray_session import ray_session
 
     is_search = not job.args.head_only
     release = check_release(home) if is_search else None
@@ -77,7 +81,7 @@ def _start(job: Job, home: Path) -> None:
         write_record(home, record)
     step(f"deploy release {release.id} ({job.settings.serve.topology})")
     os.environ["RAY_ADDRESS"] = record.address
-    with ray_session(job.settings):
+    with joined(job.settings, START_S if record.processes else 0.0):
         url = deploy(home, job.settings)
     write_record(home, replace(record, url=url))
     _summary(job, url, release.id)
