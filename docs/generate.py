@@ -68,6 +68,7 @@ def help_page() -> str:
 
 def openapi_page() -> str:
     """The HTTP interface, as `GET /openapi.json` gives it."""
+    sys.path.insert(0, str(ROOT))  # serve/ is not installed: it travels as a job's working_dir
     from serve.api import make_api
 
     # The routes' types say it all: no service has to stand behind them.
