@@ -6,7 +6,8 @@ import numpy as np
 import pyarrow as pa
 import torch
 
-from tests.factories import tiny_encoder
+from tests.factories import tiny_encoder, tiny_text, tiny_tokenizer
+from xmodal.matcher.image_tower import make_timm
 from xmodal.matcher.saved import load_encoder, save_encoder
 from xmodal.retrieval.embed import embed_texts
 from xmodal.retrieval.store import FeatureBatch, Plan, begin_store, finish_store, write_shard
@@ -93,3 +94,13 @@ def _write_data(folder: Path, titles: list[str], texts: list[str]) -> None:
         product_ids={str(p): f"p{p}" for p in range(PRODUCTS)},
         qrels=qrels,
     ).save(folder / "val.json")
+
+
+def tiny_base(folder: Path) -> str:
+    """The id of a base of two tiny towers with random weights, saved in `folder`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    torch.manual_seed(0)
+    torch.save(make_timm("test_efficientnet", (32, 32)).state_dict(), folder / "image.pt")
+    tiny_text().model.save_pretrained(folder / "text")
+    tiny_tokenizer().save_pretrained(folder / "text")
+    return f"towers:test_efficientnet@{folder}/image.pt+{folder}/text"

@@ -166,8 +166,10 @@ def check_dashboard() -> None:
     """Raise ServiceError without Ray's dashboard: a trial's processors would never be freed."""
     from ray.util.state import list_nodes
 
+    # By address: the default asks whichever Ray was started last on this machine.
+    address = ray.get_runtime_context().gcs_address
     try:
-        list_nodes(limit=1, timeout=30)
+        list_nodes(address=address, limit=1, timeout=30)
     except Exception as error:
         raise ServiceError(
             "Ray's dashboard does not answer, and Tune needs it to free the processors of a "

@@ -1,0 +1,114 @@
+"""xmodal/training/prepare.py to finish.py: a real shop becomes a plan, a run, a saved matcher."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from tests.shops import make_rows, take_in, write_csv
+from tests.training.toy import tiny_base
+from xmodal.errors import SettingsError
+from xmodal.matcher.saved import load_encoder, load_matcher
+from xmodal.retrieval.embed import embed_here
+from xmodal.retrieval.store import Plan
+from xmodal.settings import Settings
+from xmodal.training.baseline import make_base
+from xmodal.training.captions import load_table
+from xmodal.training.finish import finish, finished
+from xmodal.training.held_out import load_valset
+from xmodal.training.names import run_name
+from xmodal.training.prepare import load_plan, prepare
+from xmodal.training.state import save_state
+from xmodal.training.worker import train_worker
+
+SPLITS = ["train"] * 9 + ["val"] * 2 + ["dev"]
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory):
+    """A home with a shop of 48 products; settings; its catalogue."""
+    folder = tmp_path_factory.mktemp("shop")
+    rows = [row | {"split": SPLITS[i % 12]} for i, row in enumerate(make_rows(48))]
+    catalog = take_in(write_csv(folder / "shop", rows), folder / "home").catalog
+    return folder / "home", catalog, make_settings(tiny_base(folder / "base"))
+
+
+def make_settings(base, **training):
+    return Settings.model_validate(
+        {
+            "matcher": {"base": base, "dim": 16, "image_size": [32, 32], "dropout": 0.1},
+            "training": {"epochs": 2, "batch": 12, "workers": 1} | training,
+        }
+    )
+
+
+def make_plan(shop, run="first", settings=None):
+    home, catalog, usual = shop
+
+    def embed(encoder, out, key):
+        out.mkdir(parents=True, exist_ok=True)
+        plan = Plan("trunk", key, catalog.manifest.fingerprint, catalog.n_products)
+        return embed_here(load_encoder(encoder), catalog, out, plan)
+
+    return prepare(home, catalog, settings or usual, run, embed)
+
+
+def products_of(catalog, split):
+    return np.flatnonzero(np.array(catalog.products(["split"])["split"].to_pylist()) == split)
+
+
+def test_only_train_is_trained_and_the_gallery_holds_val_and_no_dev(shop):
+    plan = make_plan(shop)
+    table = load_table(Path(plan.data))
+    valset = load_valset(Path(plan.data) / "val.json")
+    assert set(table.product_P) == set(products_of(shop[1], "train"))
+    assert set(products_of(shop[1], "val")) <= set(valset.gallery_products)
+    assert not set(products_of(shop[1], "dev")) & set(valset.gallery_products)
+    assert load_plan(shop[0] / "runs" / "first") == plan
+
+
+def test_other_settings_use_the_same_cached_features(shop):
+    first = make_plan(shop)
+    before = {p: p.stat().st_mtime_ns for p in (shop[0] / "cache").rglob("*") if p.is_file()}
+    settings = make_settings(shop[2].matcher.base, learning_rate=0.01)
+    other = make_plan(shop, "other", settings)
+    after = {p: p.stat().st_mtime_ns for p in (shop[0] / "cache").rglob("*") if p.is_file()}
+    assert (first.images, first.texts) == (other.images, other.texts)
+    assert before == after
+
+
+def test_a_run_does_not_go_on_with_other_settings(shop):
+    make_plan(shop)
+    changed = make_settings(shop[2].matcher.base, batch=24)
+    with pytest.raises(SettingsError, match=r"begun with training\.batch=12, not 24.*--run"):
+        make_plan(shop, "first", changed)
+
+
+def test_a_run_ends_as_a_matcher_that_loads(shop, tmp_path):
+    plan = make_plan(shop)
+    trainee = train_worker(
+        plan, torch.device("cpu"), lambda model: model, lambda t, _: save_state(t, tmp_path)
+    )
+    folder = shop[0] / "runs" / "first"
+    done = finish(folder, plan, tmp_path, tmp_path)
+    matcher = load_matcher(folder / "matcher")
+    assert matcher.facts.evaluation["mrr@10"] == trainee.progress.best
+    assert finished(folder) == done
+    for name, weight in trainee.encoder.trained_state().items():
+        assert torch.equal(matcher.encoder.get_parameter(name), weight), name
+
+
+def test_the_base_is_made_once_and_shares_the_cache(shop):
+    make_plan(shop)
+    folder = make_base(*shop, "first")
+    made = (folder / "matcher.json").stat().st_mtime_ns
+    assert load_matcher(folder).encoder.spec.head == "linear"
+    assert (make_base(*shop, "first") / "matcher.json").stat().st_mtime_ns == made
+
+
+def test_a_run_is_named_by_what_shapes_it(shop):
+    _, catalog, settings = shop
+    other = make_settings(settings.matcher.base, epochs=3)
+    assert run_name("train", catalog, settings) != run_name("train", catalog, other)
+    assert run_name("tune", catalog, settings).startswith("tune-")
