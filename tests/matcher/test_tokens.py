@@ -3,7 +3,14 @@
 import pytest
 import torch
 
-from xmodal.matcher.tokens import ImageViews, PatchTokens, dequantise, fit_patch_tokens, quantise
+from xmodal.matcher.tokens import (
+    VECTOR_TOKENS,
+    ImageViews,
+    PatchTokens,
+    dequantise,
+    fit_patch_tokens,
+    quantise,
+)
 
 
 def _views(rows: int = 300, channels: int = 6, features: int = 8) -> ImageViews:
@@ -18,7 +25,7 @@ def _views(rows: int = 300, channels: int = 6, features: int = 8) -> ImageViews:
 
 
 def test_fitted_tokens_are_centred_white_and_uncorrelated() -> None:
-    views, patch = _views(), PatchTokens(map_channels=6, features=8)
+    views, patch = _views(), PatchTokens(map_channels=6, dim=4, tuned=8, base=8)
     fit_patch_tokens(patch, [views])
     tuned = patch(views)[:, 8, :8]  # the first token of the tuned pooled features
     torch.testing.assert_close(tuned.mean(0), torch.zeros(8), atol=1e-4, rtol=0)
@@ -26,7 +33,7 @@ def test_fitted_tokens_are_centred_white_and_uncorrelated() -> None:
 
 
 def test_batches_count_as_one() -> None:
-    views, whole, parts = _views(), PatchTokens(6, 8), PatchTokens(6, 8)
+    views, whole, parts = _views(), PatchTokens(6, 4, 8, 8), PatchTokens(6, 4, 8, 8)
     fit_patch_tokens(whole, [views])
     cut = [
         ImageViews(*(value[rows] for value in vars(views).values()))
@@ -36,9 +43,17 @@ def test_batches_count_as_one() -> None:
     torch.testing.assert_close(parts(views), whole(views), atol=1e-4, rtol=1e-4)
 
 
+def test_inner_products_of_vectors_survive() -> None:
+    views, patch = _views(), PatchTokens(6, 4, 8, 8)
+    fit_patch_tokens(patch, [views])
+    views.vector_BD.copy_(torch.nn.functional.normalize(views.tuned_BF[:, :4], dim=1))
+    kept = patch(views)[:, VECTOR_TOKENS].flatten(1)
+    torch.testing.assert_close(kept @ kept.T / 4, views.vector_BD @ views.vector_BD.T)
+
+
 def test_no_pictures_are_no_fit() -> None:
     with pytest.raises(ValueError, match="no pictures"):
-        fit_patch_tokens(PatchTokens(6, 8), [])
+        fit_patch_tokens(PatchTokens(6, 4, 8, 8), [])
 
 
 def test_int8_is_off_by_half_a_step_at_most() -> None:

@@ -110,7 +110,9 @@ class DualEncoder(Encoder):
         black_BCHW = torch.zeros(1, 3, *spec.image_size)
         with torch.no_grad():
             at_cut, out_BD, last = self.base.read(black_BCHW)
-        self.patch = PatchTokens(_as_map(last, spec.image_size).shape[1], out_BD.shape[1])
+        self.patch = PatchTokens(
+            _as_map(last, spec.image_size).shape[1], spec.dim, out_BD.shape[1], out_BD.shape[1]
+        )
         self.base.requires_grad_(False)
         self.tuned: nn.Module = nn.Identity()
         if spec.trained_blocks:

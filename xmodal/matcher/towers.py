@@ -52,7 +52,8 @@ class Towers(Encoder):
         self.features, channels, lower = self._measure()
         if self.is_tuned:
             self.tuned = _for_training(self.base, lower)
-        self.patch = PatchTokens(channels, self.features)
+        pooled = _pooled(lower).shape[1]
+        self.patch = PatchTokens(channels, spec.dim, self.features, self.features + pooled)
         self.image_out: nn.Module
         self.text_out: nn.Module
         if spec.head == "linear":
@@ -60,7 +61,7 @@ class Towers(Encoder):
             self.text_out = LinearHead(text.width, spec.dim)
         else:
             copies = 2 if self.is_tuned else 1
-            width = copies * self.features + _pooled(lower).shape[1]
+            width = copies * self.features + pooled
             self.image_out = ImageHead(width, spec.dim, spec.dropout)
             self.text_out = TextHead(text.width, len(vocabulary), spec.dim, spec.dropout)
         self.eval()
@@ -79,6 +80,8 @@ class Towers(Encoder):
         copy.text.requires_grad_(False)
         copy.image_out = LinearHead(self.features, dim)
         copy.text_out = LinearHead(self.text.width, dim)
+        old = self.patch
+        copy.patch = PatchTokens(len(old.map_mean), dim, len(old.tuned_mean), len(old.base_mean))
         return copy.eval()
 
     def image_trunk(self, pixels_BCHW: Tensor) -> Features:
@@ -94,16 +97,16 @@ class Towers(Encoder):
         if not self.is_tuned:
             with torch.no_grad():
                 _, last_BCHW = self.base(lower)
-            parts = [base_BF] if self.spec.head == "linear" else [base_BF, _pooled(lower)]
-            vector_BD = self.image_out(torch.cat(parts, dim=1))
-            return ImageViews(vector_BD, base_BF, base_BF, last_BCHW)
+            frozen_BF = torch.cat([base_BF, _pooled(lower)], dim=1)
+            vector_BD = self.image_out(base_BF if self.spec.head == "linear" else frozen_BF)
+            return ImageViews(vector_BD, base_BF, frozen_BF, last_BCHW)
         share = self._varied_share()
         if share:
             lower = _mirrored(lower)
-        pooled_BF = _pooled(lower)
+        frozen_BF = torch.cat([base_BF, _pooled(lower)], dim=1)
         tuned_BF, last_BCHW = self.tuned(_without_cells(lower, share) if share else lower)
-        vector_BD = self.image_out(torch.cat([tuned_BF, base_BF, pooled_BF], dim=1))
-        return ImageViews(vector_BD, tuned_BF, base_BF, last_BCHW)
+        vector_BD = self.image_out(torch.cat([tuned_BF, frozen_BF], dim=1))
+        return ImageViews(vector_BD, tuned_BF, frozen_BF, last_BCHW)
 
     def settle(self, features: Features) -> None:
         """Standardise the image head's input by the trunk's features of train pictures."""
