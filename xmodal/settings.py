@@ -80,7 +80,7 @@ class MatcherSettings(Branch):
 class TrainingSettings(Branch):
     """The encoder's training."""
 
-    epochs: int = Field(default=7, ge=1)
+    epochs: int = Field(default=6, ge=1)
     """Passes over the products of `train`."""
     batch: int = Field(default=512, ge=2)
     """Pairs per step, over all workers; never changed in silence."""
