@@ -8,7 +8,7 @@ again with the same settings, or the same --run, and it goes on where it stopped
 import sys
 from collections.abc import Sequence
 
-from xmodal.console import Job, job_parser, next_command, progress, run_job, say, step, table
+from xmodal.console import Job, job_parser, next_command, run_job, step, table
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -24,27 +24,12 @@ def _run(job: Job) -> int:
 
     catalog = current_catalog(job.home)
     with ray_session(job.settings):
-        from xmodal.registry.tracked import tracked
-        from xmodal.training.history import Metrics, epoch_line
+        from xmodal.registry.trained import tune_tracked
         from xmodal.training.names import run_name
-        from xmodal.training.ray_tune import tune_encoder
 
         run = job.args.run or run_name("tune", catalog, job.settings)
         step(f"tune {run}: {job.settings.tuning.trials} trials")
-        with (
-            tracked(job.home, job.settings, catalog, run) as record,
-            progress("cache features", catalog.n_products) as bar,
-        ):
-
-            def report(trial: str, metrics: Metrics, epoch: int) -> None:
-                record.metrics({f"{trial}/{k}": v for k, v in metrics.items() if "@" in k}, epoch)
-                say(f"{trial}: {epoch_line(metrics, job.settings.training.epochs)}")
-
-            result = tune_encoder(
-                job.home, catalog, job.settings, run, report, progress=bar.advance
-            )
-    trials = sorted(result.trials, key=lambda trial: -trial.best)
-    table("trials, best first", {t.name: f"val MRR {t.best:.4f}  {t.point}" for t in trials})
+        result = tune_tracked(job.home, catalog, job.settings, run)
     table(f"run {run}", {**result.facts, "best": result.point, "matcher": result.folder})
     config = f" --config {job.config}" if job.config else ""
     next_command(f"python jobs/build_index.py{config} --matcher {result.folder}")
