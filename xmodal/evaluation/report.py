@@ -66,8 +66,8 @@ def as_json(evaluation: Evaluation, facts: Mapping[str, object]) -> dict[str, ob
             {
                 "part": one.part,
                 "task": one.task,
-                "ours": one.ours,
-                "theirs": one.theirs,
+                "system": one.ours,
+                "against": one.theirs,
                 "metric": one.metric,
                 **vars(one.found),
             }

@@ -1,6 +1,6 @@
 """A whole catalogue to a feature store by Ray Data: an actor pool, a shard at a time.
 
-    from_items(shards) -> map_batches(_Embedder, 2 actors) -> shard files -> FeatureStore
+    from_items(shards) -> map_batches(ShardWriter, 2 actors) -> shard files -> FeatureStore
 
 Only shard numbers travel through Ray: an actor reads its rows and writes its file itself, so
 memory stays flat and what is written survives a crash. On several machines, catalogue, matcher
@@ -8,9 +8,10 @@ and `out_folder` lie on storage that all of them see.
 """
 
 import tempfile
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import ray
@@ -78,8 +79,9 @@ def embed_catalog(
         shards = begin_store(out_folder, plan)
         progress(plan.n_products - sum(shard.stop - shard.start for shard in shards))
         job = {"catalog": str(catalog_path), "encoder": str(folder), "out": str(out_folder)}
-        job["trunk"] = str(trunk or "")
-        _run(shards, job | {"what": what}, actors, progress)
+        job |= {"trunk": str(trunk or ""), "what": what}
+        for row in run_shards(shards, job, actors) if shards else ():
+            progress(int(row["products"]))
     return finish_store(out_folder, plan)
 
 
@@ -106,16 +108,20 @@ def embed_matcher(
     )
 
 
-def _run(
-    shards: list[Shard], job: dict[str, str], actors: int, progress: Callable[[int], None]
-) -> None:
-    if not shards:
-        return
+def run_shards(shards: list[Shard], job: dict[str, str], actors: int) -> Iterator[dict[str, Any]]:
+    """Let `actors` processes write `shards`; yields a row for each as it is done.
+
+    Args:
+        job: `catalog`, `encoder`, `out`, `trunk` ("" for none): folders; and `what`.
+
+    Yields:
+        `products` of the shard, and `ready_s`: when its actor had opened the encoder (epoch).
+    """
     items = [{"number": s.number, "start": s.start, "stop": s.stop} for s in shards]
     # One block a shard: blocks are what Ray Data spreads over the actors.
     data = ray.data.from_items(items, override_num_blocks=len(items))
     done = data.map_batches(
-        _Embedder,
+        ShardWriter,
         fn_constructor_kwargs={"job": job},
         batch_size=1,
         compute=ActorPoolStrategy(size=min(actors, len(shards))),
@@ -123,14 +129,13 @@ def _run(
         num_gpus=1 if ray.cluster_resources().get("GPU") else 0,
         runtime_env={"env_vars": ACTOR_ENV},
     )
-    for row in done.iter_rows():
-        progress(int(row["products"]))
+    yield from done.iter_rows()
 
 
-class _Embedder:
+class ShardWriter:
     """An actor: opens the encoder once, then writes one shard a call."""
 
-    def __init__(self, job: dict[str, Any]) -> None:
+    def __init__(self, job: dict[str, str]) -> None:
         import torch
 
         torch.set_num_threads(1)
@@ -142,11 +147,17 @@ class _Embedder:
             self._source = open_store(Path(job["trunk"]))
         else:
             self._source = open_catalog(Path(job["catalog"]))
-        self._folder, self._what = Path(job["out"]), job["what"]
+        self._folder = Path(job["out"])
+        self._what = cast(What, job["what"])
+        self._ready_s = time.time()
 
-    def __call__(self, batch: dict[str, NDArray[np.int64]]) -> dict[str, NDArray[np.int64]]:
-        places = zip(batch["number"], batch["start"], batch["stop"], strict=True)
-        for number, start, stop in places:
-            shard = Shard(int(number), int(start), int(stop))
-            embed_shard(self._encoder, self._source, shard, self._folder, self._what)
-        return {"products": batch["stop"] - batch["start"]}
+    def __call__(self, batch: dict[str, NDArray[np.int64]]) -> dict[str, NDArray[Any]]:
+        """Write the shards of `batch`."""
+        for places in zip(batch["number"], batch["start"], batch["stop"], strict=True):
+            self.write(Shard(*(int(place) for place in places)))
+        products = batch["stop"] - batch["start"]
+        return {"products": products, "ready_s": np.full(len(products), self._ready_s)}
+
+    def write(self, shard: Shard) -> int:
+        """Write one shard. Returns its pictures."""
+        return embed_shard(self._encoder, self._source, shard, self._folder, self._what)

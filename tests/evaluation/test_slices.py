@@ -1,0 +1,27 @@
+"""xmodal/evaluation/slices.py: groups of queries that are large enough to say something."""
+
+import pytest
+
+from xmodal.evaluation.slices import slice_means
+
+
+def table(values):
+    return {"mrr@10": {f"q{i:02d}": float(value) for i, value in enumerate(values)}}
+
+
+def test_each_language_has_its_mean():
+    langs = {f"q{i:02d}": "zh" if i < 20 else "en" for i in range(50)}
+    found = slice_means(table([0.2] * 20 + [0.5] * 30), {"lang": langs})
+    assert found["lang"]["zh"] == pytest.approx({"queries": 20, "mrr@10": 0.2})
+    assert found["lang"]["en"] == pytest.approx({"queries": 30, "mrr@10": 0.5})
+
+
+def test_a_group_of_one_large_value_is_no_slice():
+    langs = {f"q{i:02d}": "zh" if i < 19 else "en" for i in range(50)}
+    assert slice_means(table([1.0] * 50), {"lang": langs}) == {}
+
+
+def test_queries_without_a_value_are_in_no_slice():
+    half = {f"q{i:02d}": "a" if i % 2 else "b" for i in range(40)}
+    found = slice_means(table([1.0] * 60), {"colour": half})
+    assert [row["queries"] for row in found["colour"].values()] == [20, 20]
