@@ -5,6 +5,7 @@ its own under `<home>/cache/shops/`, so the home's own shop is never touched.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -43,13 +44,18 @@ def find_catalog(
 def find_vectors(
     home: Path, matcher: Matcher, catalog: Catalog, progress: Callable[[int], None]
 ) -> FeatureStore:
-    """The matcher's vectors and tokens of the catalogue: the home's, or made now in one process."""
+    """The matcher's vectors of the catalogue: the home's, or made now in one process.
+
+    With the reranker's tokens where it has a reranker, or where the home has them.
+    """
     encoder, fingerprint = matcher.facts.encoder, catalog.manifest.fingerprint
     folder = vector_folder(home, encoder, fingerprint)
-    folder.mkdir(parents=True, exist_ok=True)
     plan = Plan("vector+tokens", encoder, fingerprint, catalog.n_products)
     if is_whole(folder, plan):
         return open_store(folder)
+    if matcher.reranker is None:
+        folder, plan = folder.with_name("vectors-alone"), replace(plan, what="vector")
+    folder.mkdir(parents=True, exist_ok=True)
     trunk = find_trunk(home, matcher.encoder, catalog)
     return embed_here(matcher.encoder, catalog, folder, plan, progress, trunk=trunk)
 

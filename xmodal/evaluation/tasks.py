@@ -15,6 +15,8 @@ from xmodal.catalog.language import language_of
 from xmodal.catalog.store import Catalog, Judged
 from xmodal.retrieval.metrics import Qrels
 
+MOST_TITLES = 5_000  # of a title gallery: a text model reads about 500 a second on a core
+
 TaskName = Literal["text-image", "image-text", "image-image"]
 
 
@@ -104,7 +106,7 @@ def title_task(
     if not title_of:
         return None
     chosen = _sample(title_of, limit, seed)
-    titles = sorted(by_title)
+    titles = _title_gallery(by_title, part, seed)
     return Task(
         "image-text",
         part,
@@ -112,8 +114,17 @@ def title_task(
         asks={query: query for query in chosen},
         titles=titles,
         langs={query: language_of(title_of[query]) for query in chosen},
-        notes=(f"the gallery is the {len(titles)} distinct titles of products with a picture",),
+        notes=(f"searched: {len(titles)} of {len(by_title)} distinct titles",),
     )
+
+
+def _title_gallery(
+    by_title: Mapping[str, list[tuple[str, str]]], part: str, seed: int
+) -> list[str]:
+    """The part's own titles, and others up to MOST_TITLES in all, drawn by the seed."""
+    own = {title for title, same in by_title.items() if any(split == part for _, split in same)}
+    others = {title: None for title in by_title if title not in own}
+    return sorted([*own, *_sample(others, max(0, MOST_TITLES - len(own)), seed)])
 
 
 def _in_gallery(qrels: Qrels, asked: Collection[str], shown: Collection[str]) -> tuple[Qrels, int]:
