@@ -39,7 +39,7 @@ def case(tmp_path_factory):
     gallery = open_gallery(catalog, store, encoder)
     run = gallery.search(list(TEXTS), embed_texts(encoder, list(TEXTS.values())), 12)
     matcher = Matcher(encoder, ByFirstToken(), Facts())
-    return run, rerank(matcher, TEXTS, run, gallery, store, 5), store, encoder
+    return run, rerank(matcher, TEXTS, run, gallery, store, candidates=5), store, encoder
 
 
 def test_only_the_first_candidates_change_places(case):

@@ -151,7 +151,9 @@ def make_runs(
     run = gallery.search(list(task.texts), vectors, depth)
     found = [(contender.name, run)]
     if reranker is not None:
-        again = rerank(contender.matcher, task.texts, run, gallery, contender.store, candidates)
+        again = rerank(
+            contender.matcher, task.texts, run, gallery, contender.store, candidates=candidates
+        )
         found.append((f"{contender.name} + rerank", again))
     return found
 

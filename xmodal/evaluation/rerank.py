@@ -26,6 +26,7 @@ def rerank(
     run: Run,
     gallery: Gallery,
     store: FeatureStore,
+    *,
     candidates: int,
 ) -> Run:
     """`run` with the first `candidates` of each query re-ordered; the rest keep their places.

@@ -47,7 +47,7 @@ def evaluate_file(
     vectors = embed_texts(matcher.encoder, list(queries.texts.values()))
     run = gallery.search(list(queries.texts), vectors, max(DEPTH, candidates))
     if candidates:
-        run = rerank(matcher, queries.texts, run, gallery, store, candidates)
+        run = rerank(matcher, queries.texts, run, gallery, store, candidates=candidates)
     best = {query: {p: run[query][p] for p in ranked(run[query])[:DEPTH]} for query in run}
     relevant = sum(grade > 0 for query in queries.texts for grade in queries.qrels[query].values())
     inside = sum(grade > 0 for grades in qrels.values() for grade in grades.values())

@@ -54,12 +54,10 @@ def embed_catalog(
     """Embed every picture; a finished store of the same plan is opened, a part of one completed.
 
     Args:
-        catalog_path: folder of an ingested catalogue.
         encoder: a saved encoder's folder, or an encoder, which is then saved for the actors.
         key: fingerprint of what the features depend on, if not the encoder's own. Trunk features
             depend on a part of it only: their folder is named after that part.
-        trunk: a whole trunk store of this encoder and catalogue (`find_trunk`): then only the
-            heads run, on what is kept there.
+        trunk: a trunk store of this encoder and catalogue (`find_trunk`): only the heads run.
         actors: processes, one CPU and one thread each (with a GPU in the cluster: a GPU each).
         progress: told the products of each shard as it is done.
 
