@@ -70,8 +70,7 @@ def embed_catalog(
         folder = encoder if isinstance(encoder, Path) else Path(temporary) / "encoder"
         if isinstance(encoder, Encoder):
             save_encoder(encoder, folder)
-        made_by = key or (TRUNK if what == "trunk" else encoder_fingerprint(folder))
-        plan = Plan(what, made_by, catalog.manifest.fingerprint, catalog.n_products)
+        plan = _plan(what, key, folder, catalog)
         if is_whole(out_folder, plan):
             return open_store(out_folder)
         shards = begin_store(out_folder, plan)
@@ -104,6 +103,11 @@ def embed_matcher(
     return embed_catalog(
         catalog.path, folder, out, _ALL, actors=actors, trunk=trunk, progress=progress
     )
+
+
+def _plan(what: What, key: str | None, encoder: Path, catalog: Catalog) -> Plan:
+    made_by = key or (TRUNK if what == "trunk" else encoder_fingerprint(encoder))
+    return Plan(what, made_by, catalog.manifest.fingerprint, catalog.n_products)
 
 
 def run_shards(shards: list[Shard], job: dict[str, str], actors: int) -> Iterator[dict[str, Any]]:
