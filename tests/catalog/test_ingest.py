@@ -198,6 +198,19 @@ def test_queries_may_lie_in_a_folder_by_part(tmp_path):
     assert catalog.judged("val").made
 
 
+def test_a_query_that_dev_asks_does_not_train(tmp_path):
+    rows = [row | {"split": ("train", "val", "dev")[i % 3]} for i, row in enumerate(make_rows(9))]
+    folder = write_csv(tmp_path / "shop", rows)
+    (folder / "queries").mkdir()
+    asked = {"train": {"both": {"p000": 1}, "mine": {"p000": 1, "p001": 1, "p002": 1}}}
+    for part, queries in (asked | {"dev": {"both": {"p002": 1}}}).items():
+        (folder / "queries" / f"{part}.json").write_text(json.dumps(queries))
+    catalog = take_in(folder, tmp_path / "home", queries="queries").catalog
+    pairs = [row for split in ("train", "val") for row in catalog.pairs(split).to_pylist()]
+    judged = [(r["text"], r["product_id"]) for r in pairs if r["source"] == "judged"]
+    assert judged == [("mine", "p000")]
+
+
 @pytest.mark.parametrize("name", ["none.json", "none"])
 def test_queries_that_are_not_there_stop(name, tmp_path):
     folder = write_csv(tmp_path / "shop", make_rows(5))

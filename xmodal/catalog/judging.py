@@ -26,7 +26,7 @@ class Judging:
 
     n_queries: dict[str, int]
     made: dict[str, bool]
-    train: Queries  # given queries on products of `train` alone
+    train: Queries  # given queries that only `train` asks
     digest: str
 
 
@@ -56,7 +56,7 @@ def judge(catalog: Catalog, traits: Traits, lost: Collection[str], path: Path | 
     return Judging(
         {part: n_queries[part] for part in _PARTS if part in asked},
         {part: made[part] for part in _PARTS if part in asked},
-        _trainable(given, split_of),
+        _trainable(given),
         fingerprint.of_json(digests),
     )
 
@@ -79,16 +79,11 @@ def _given(
     return {part: queries.only(ids) for part, ids in by_part.items()}
 
 
-def _trainable(given: dict[Split, Queries], split_of: dict[str, Split]) -> Queries:
-    """The judgements of `train` products only, by queries that no held-out part asks."""
+def _trainable(given: dict[Split, Queries]) -> Queries:
+    """Queries of `train` that no held-out part asks; pairs leave held-out products out."""
     queries = given.get("train") or Queries()
     held_out = {text for part in _PARTS for text in (given.get(part) or Queries()).texts.values()}
-    free = queries.only({q for q in queries.qrels if queries.texts.get(q, "") not in held_out})
-    mine = {
-        query: {product: grade for product, grade in grades.items() if split_of[product] == "train"}
-        for query, grades in free.qrels.items()
-    }
-    return Queries(free.texts, free.images, mine, free.langs)
+    return queries.only({q for q in queries.qrels if queries.texts.get(q, "") not in held_out})
 
 
 def _titles(catalog: Catalog, traits: Traits) -> Iterator[tuple[str, str, Split, bool]]:
