@@ -34,11 +34,11 @@ def _run(job: Job) -> int:
     with ray_session(job.settings):
         first = flow.train(catalog)
         base = flow.base(catalog, first)
-        trained = flow.tune(catalog, first)
+        trained = flow.rerank(catalog, flow.tune(catalog, first))
         for folder in (base, Path(trained["folder"])):
             flow.embed(catalog, folder)
-        flow.evaluate(catalog, base, trained)
-        matcher = flow.register(catalog, trained)
+        judged = flow.evaluate(catalog, base, trained)
+        matcher = flow.register(catalog, trained, judged)
         index = flow.index(catalog, home / matcher.folder)
         candidate = flow.measure(catalog, matcher, index)
     resamples = job.settings.evaluation.bootstrap

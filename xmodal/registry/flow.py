@@ -18,14 +18,14 @@ from xmodal.fingerprint import of_json
 from xmodal.index.ray_build import embed_and_build
 from xmodal.matcher.parity import check_reload_parity
 from xmodal.matcher.saved import load_encoder, read_facts
-from xmodal.registry.judged import evaluate_tracked
+from xmodal.registry.judged import SHOWN, evaluate_tracked
 from xmodal.registry.measure import measure, sample
 from xmodal.registry.pointer import MatcherVersion
 from xmodal.registry.promotion import Candidate, save_candidate
 from xmodal.registry.releases import VersionFacts, register
 from xmodal.registry.stages import Record, Stages
 from xmodal.registry.tracked import tracked
-from xmodal.registry.trained import train_tracked, tune_tracked
+from xmodal.registry.trained import rerank_tracked, train_tracked, tune_tracked
 from xmodal.retrieval.metrics import means, per_query
 from xmodal.retrieval.ray_embed import embed_matcher
 from xmodal.retrieval.store import vector_folder
@@ -89,6 +89,17 @@ class Flow:
         say(f"goes on with {best['run']}: {OBJECTIVE} {_objective(best):.4f} on val")
         return best
 
+    def rerank(self, catalog: Catalog, trained: Record) -> Record:
+        """`trained` with a reranker beside its encoder: {folder, run, metrics}."""
+        folder, run = Path(trained["folder"]), str(trained["run"])
+        inputs = [catalog.manifest.fingerprint, read_facts(folder).encoder, self._tree["reranker"]]
+
+        def work() -> Record:
+            matcher = rerank_tracked(self.home, catalog, self.settings, run, folder)
+            return {**trained, "folder": str(matcher)}
+
+        return self.stages.run("rerank", inputs, work)
+
     def base(self, catalog: Catalog, trained: Record) -> Path:
         """What a user has before tuning, as a saved matcher."""
         run = str(trained["run"])
@@ -122,7 +133,7 @@ class Flow:
 
         return self.stages.run("evaluate", [catalog.manifest.fingerprint, inputs], work)
 
-    def register(self, catalog: Catalog, trained: Record) -> MatcherVersion:
+    def register(self, catalog: Catalog, trained: Record, judged: Record) -> MatcherVersion:
         """The matcher as the `@challenger`, once a fresh process reads it the same."""
         folder = Path(str(trained["folder"]))
         facts = read_facts(folder)
@@ -134,7 +145,7 @@ class Flow:
             say(f"a fresh process gives the same vectors (largest difference {worst:.1e})")
             with tracked(self.home, self.settings, catalog, str(trained["run"])) as run:
                 about = VersionFacts(
-                    _describe(catalog, trained),
+                    _describe(catalog, judged),
                     {"catalog": catalog.manifest.id, "base": self.settings.matcher.base},
                     facts.evaluation,
                     encoder.dim,
@@ -211,15 +222,21 @@ def _objective(record: Record) -> float:
     return float(record["metrics"][OBJECTIVE])
 
 
-def _describe(catalog: Catalog, trained: Record) -> str:
-    manifest, metrics = catalog.manifest, trained["metrics"]
-    rows = "\n".join(
-        f"| {name} | {value:.4f} |" for name, value in sorted(metrics.items()) if "@" in name
-    )
-    return (
+def _describe(catalog: Catalog, judged: Record) -> str:
+    """Markdown for the version's page: the shop, and what each system reaches on it."""
+    manifest = catalog.manifest
+    lines = [
         f"Trained on `{Path(manifest.source).name}`: {manifest.n_products:,} products, "
-        f"{manifest.n_images:,} pictures.\n\n| first stage, val | |\n|---|---|\n{rows}\n"
-    )
+        f"{manifest.n_images:,} pictures. Text queries, gallery of pictures alone.",
+        "",
+        f"| part | system | {' | '.join(SHOWN)} |",
+        f"|---|---|{'---|' * len(SHOWN)}",
+    ]
+    for part, systems in judged["means"].items():
+        for system, values in systems.items():
+            figures = " | ".join(f"{values[name]:.4f}" for name in SHOWN)
+            lines.append(f"| {part} | {system} | {figures} |")
+    return "\n".join(lines)
 
 
 def _strings(record: Record) -> dict[str, str]:

@@ -8,11 +8,14 @@ from pathlib import Path
 
 from xmodal.catalog.store import Catalog
 from xmodal.console import progress, say, table
+from xmodal.matcher.saved import load_matcher, save_matcher
 from xmodal.registry.tracked import tracked
+from xmodal.retrieval.ray_embed import embed_matcher
 from xmodal.settings import Settings
 from xmodal.training.history import Metrics, epoch_line
 from xmodal.training.ray_train import TrainResult, train_encoder
 from xmodal.training.ray_tune import TuneResult, tune_encoder
+from xmodal.training.rerank import train_reranker
 
 
 def train_tracked(home: Path, catalog: Catalog, settings: Settings, run: str) -> TrainResult:
@@ -38,6 +41,31 @@ def train_tracked(home: Path, catalog: Catalog, settings: Settings, run: str) ->
         },
     )
     return result
+
+
+def rerank_tracked(
+    home: Path, catalog: Catalog, settings: Settings, run: str, encoder_only: Path
+) -> Path:
+    """The saved matcher `encoder_only` with a reranker trained beside it, in a folder of its own.
+
+    Vectors and tokens of the catalogue are made where they are not there yet.
+    """
+    folder = home / "runs" / run / "reranked" / "matcher"
+    with progress("embed", catalog.n_products) as bar:
+        actors = settings.index.actors
+        store = embed_matcher(home, catalog, encoder_only, actors=actors, progress=bar.advance)
+    matcher = load_matcher(encoder_only)
+    with tracked(home, settings, catalog, run) as record:
+
+        def report(metrics: Metrics, epoch: int) -> None:
+            record.metrics({f"rerank/{name}": value for name, value in metrics.items()}, epoch)
+            shown = ", ".join(f"{name} {value:.3f}" for name, value in metrics.items())
+            say(f"epoch {epoch + 1}/{settings.reranker.epochs}: {shown}")
+
+        reranker, fusion = train_reranker(matcher.encoder, catalog, store, settings, report)
+    table("what each term of the reranker is trusted", fusion.rows())
+    save_matcher(folder, matcher.encoder, reranker, matcher.facts)
+    return folder
 
 
 def tune_tracked(home: Path, catalog: Catalog, settings: Settings, run: str) -> TuneResult:
