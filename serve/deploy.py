@@ -1,9 +1,13 @@
 """Puts the application on a Ray cluster and waits until it answers."""
 
 import logging
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from xmodal.errors import ReleaseError, XmodalError
+from xmodal.errors import ReleaseError, ServiceError, XmodalError
+from xmodal.ray_session import ray_session
 from xmodal.registry.pointer import Release, read_pointer
 from xmodal.settings import Settings
 
@@ -24,6 +28,28 @@ def check_release(home: Path) -> Release:
 
     open_index(release.index_folder(home), read_facts(release.matcher_folder(home)).encoder)
     return release
+
+
+@contextmanager
+def joined(
+    settings: Settings, patience_s: float, is_starting: Callable[[], bool]
+) -> Iterator[None]:
+    """Connected to the cluster that RAY_ADDRESS names, for the length of the block.
+
+    A head answers some seconds before its node can take work: while `is_starting()`, and within
+    `patience_s`, that is no error. Raises ServiceError after it.
+    """
+    until = time.monotonic() + patience_s
+    with ExitStack() as stack:
+        while True:
+            try:
+                stack.enter_context(ray_session(settings))
+                break
+            except ServiceError:
+                if time.monotonic() > until or not is_starting():
+                    raise
+                time.sleep(1)
+        yield
 
 
 def deploy(home: Path, settings: Settings) -> str:

@@ -43,6 +43,8 @@ def _run(job: Job) -> int:
     before = read_record(home)
     if before is not None and before.is_alive and (before.url or job.args.head_only):
         return _already(before.url or before.address, job)
+    if before is not None and not before.is_alive:
+        end(home)  # what a dead head left behind keeps the ports
     _end_on_signals()
     try:
         _start(job, home)
@@ -81,7 +83,7 @@ def _start(job: Job, home: Path) -> None:
         write_record(home, record)
     step(f"deploy release {release.id} ({job.settings.serve.topology})")
     os.environ["RAY_ADDRESS"] = record.address
-    with joined(job.settings, START_S if record.processes else 0.0):
+    with joined(job.settings, START_S, is_starting=lambda: record.is_alive):
         url = deploy(home, job.settings)
     write_record(home, replace(record, url=url))
     _summary(job, url, release.id)
