@@ -225,9 +225,9 @@ def _objective(record: Record) -> float:
 def _describe(catalog: Catalog, judged: Record) -> str:
     """Markdown for the version's page: the shop, and what each system reaches on it."""
     manifest = catalog.manifest
+    shop = f"`{Path(manifest.source).name}`: {manifest.n_products:,} products"
     lines = [
-        f"Trained on `{Path(manifest.source).name}`: {manifest.n_products:,} products, "
-        f"{manifest.n_images:,} pictures. Text queries, gallery of pictures alone.",
+        f"Trained on {shop}, {manifest.n_images:,} pictures. Text queries, gallery of pictures.",
         "",
         f"| part | system | {' | '.join(SHOWN)} |",
         f"|---|---|{'---|' * len(SHOWN)}",
