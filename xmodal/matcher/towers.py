@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool2d
 from transformers import PreTrainedTokenizerBase
 
-from xmodal.matcher.encoder import Encoder
+from xmodal.matcher.encoder import Encoder, train_used
 from xmodal.matcher.heads import ImageHead, LinearHead, TextHead
 from xmodal.matcher.image_tower import TokenUpper, Upper, make_timm, split
 from xmodal.matcher.inputs import Features, Inputs
@@ -47,8 +47,11 @@ class Towers(Encoder):
         self.lower, self.base, _ = split(image_model, spec.trained_blocks)
         self.tuned: nn.Module = nn.Identity()
         self.text = text
-        for frozen in (self.lower, self.base, *(() if spec.train_text else (self.text,))):
+        for frozen in (self.lower, self.base, self.text):
             frozen.requires_grad_(False)
+        if spec.train_text:
+            probe = self.inputs.texts(["a"])
+            train_used(self.text, lambda: self.text(probe["ids_BT"], probe["mask_BT"]))
         self.features, channels, lower = self._measure()
         if self.is_tuned:
             self.tuned = _for_training(self.base, lower)
@@ -90,6 +93,13 @@ class Towers(Encoder):
             lower = self.lower(self.normalise(pixels_BCHW))
             base_BF, _ = self.base(lower)
             return {"lower": lower, "base_BF": base_BF}
+
+    def image_head(self, features: Features) -> Tensor:
+        """Unit vectors (B, D); linear heads need no map, so no block runs for them."""
+        if self.spec.head == "linear":
+            vector_BD: Tensor = self.image_out(features["base_BF"].float())
+            return vector_BD
+        return super().image_head(features)
 
     def image_views(self, features: Features) -> ImageViews:
         """Vectors and the features of both towers."""

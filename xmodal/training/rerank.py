@@ -1,0 +1,156 @@
+"""The reranker's training: what it remembers, what it learns, and how much it is to be trusted.
+
+    train products -> memory (pictures and words), bank of captions
+    train titles -> hard negatives of the first stage -> cross-attention, listwise loss
+    val queries -> weights of the three terms; 0 where a term does not help on products unseen
+
+Shapes: Q queries, B of a step, K candidates, N pictures, M remembered products, T C patch tokens,
+W words, L words of a product.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from xmodal.catalog.store import Catalog
+from xmodal.matcher.encoder import Encoder
+from xmodal.matcher.neighbours import Neighbours
+from xmodal.matcher.reranker import Hubness, Reranker, RerankerSpec
+from xmodal.matcher.tokens import dequantise
+from xmodal.retrieval.embed import FeatureStore, embed_texts
+from xmodal.retrieval.topk import topk
+from xmodal.settings import Settings
+from xmodal.training.captions import Ints
+from xmodal.training.fusion import Fusion, fuse
+from xmodal.training.held_out import sample_queries
+from xmodal.training.optimise import make_optimizer, make_schedule
+from xmodal.training.remembered import Remembered, remembered
+
+Report = Callable[[dict[str, float], int], None]
+
+MOST_BANK = 4_096
+MOST_QUERIES = 8_192
+_MINED = 50  # candidates of the first stage that negatives are drawn from
+
+
+@dataclass(frozen=True)
+class Lists:
+    """Training lists: Q queries with K pictures each, the first of which is right."""
+
+    vector_QD: Tensor
+    words_QW: Tensor
+    rows_QK: Ints
+
+
+def train_reranker(
+    encoder: Encoder,
+    catalog: Catalog,
+    store: FeatureStore,
+    settings: Settings,
+    report: Report = lambda _metrics, _epoch: None,
+) -> tuple[Reranker, Fusion]:
+    """A reranker for `encoder`, and how it was weighed. Deterministic by `settings.seed`.
+
+    Args:
+        store: vectors and tokens of the catalogue's pictures by this encoder.
+        report: told `rerank_loss` after each epoch.
+    """
+    torch.manual_seed(settings.seed)
+    rng = np.random.default_rng(settings.seed)
+    known = remembered(encoder, catalog, np.asarray(store.product_row), rng)
+    spec = RerankerSpec(
+        dim=encoder.dim,
+        vocabulary=len(encoder.vocabulary),
+        products=len(known.row_M),
+        words=known.words_ML.shape[1],
+        bank=min(MOST_BANK, len(known.row_M)),
+    )
+    reranker = Reranker(spec)
+    _remember(reranker.neighbours, encoder, store, known)
+    chosen = rng.permutation(len(known.row_M))[:MOST_QUERIES]
+    vector_QD = torch.from_numpy(embed_texts(encoder, [known.titles[i] for i in chosen]))
+    _fill_bank(reranker.hubness, encoder, vector_QD)
+    lists = _mine(known, store, chosen, vector_QD, settings)
+    if lists.rows_QK.shape[1] > 1:
+        _learn(reranker, store, lists, settings, report)
+    queries = sample_queries(
+        catalog.judged("val").queries, settings.evaluation.max_queries, settings.seed
+    )
+    return reranker, fuse(reranker, encoder, catalog, store, queries, settings.reranker.candidates)
+
+
+def take_tokens(store: FeatureStore, rows: Ints) -> Tensor:
+    """Patch tokens (N, T, C) of pictures, float32."""
+    taken = store.take(rows, ["tokens", "scale"])
+    return dequantise(torch.from_numpy(taken["tokens"]), torch.from_numpy(taken["scale"]))
+
+
+def _remember(memory: Neighbours, encoder: Encoder, store: FeatureStore, known: Remembered) -> None:
+    spread = encoder.patch.get_buffer("base_spread")
+    memory.remember(take_tokens(store, known.row_M), torch.from_numpy(known.words_ML), spread)
+
+
+def _fill_bank(hubness: Hubness, encoder: Encoder, vector_QD: Tensor) -> None:
+    basis = encoder.patch.get_buffer("vector_basis")
+    size = len(hubness.bank_NE)
+    hubness.bank_NE.copy_(vector_QD[:size].float() @ basis)
+
+
+def _mine(
+    known: Remembered, store: FeatureStore, chosen: Ints, vector_QD: Tensor, settings: Settings
+) -> Lists:
+    """The first stage's hardest wrong pictures of each chosen product's caption."""
+    vectors_ND = store.column("vector").astype(np.float32)
+    product_N = np.asarray(store.product_row)
+    _, found_QK = topk(vector_QD.numpy(), vectors_ND, min(_MINED, len(vectors_ND)))
+    same = known.same_title()
+    rng = np.random.default_rng(settings.seed)
+    rows = []
+    for query, place in enumerate(chosen):
+        wrong = [row for row in found_QK[query] if product_N[row] not in same[place]]
+        rows.append((known.row_M[place], rng.permutation(wrong)[: settings.reranker.negatives]))
+    most = min((len(wrong) for _, wrong in rows), default=0)
+    words_QW = known.title_words_MW[chosen]
+    return Lists(
+        vector_QD,
+        torch.from_numpy(words_QW),
+        np.array([[right, *wrong[:most]] for right, wrong in rows], dtype=np.int64),
+    )
+
+
+def _learn(
+    reranker: Reranker, store: FeatureStore, lists: Lists, settings: Settings, report: Report
+) -> None:
+    """Train the cross-attention to put the right picture of each list first."""
+    recipe, cross = settings.reranker, reranker.cross
+    size = min(recipe.batch, len(lists.rows_QK))
+    steps = max(1, len(lists.rows_QK) // size)
+    optimizer = make_optimizer(cross, recipe.learning_rate, settings.training.weight_decay)
+    schedule = make_schedule(optimizer, recipe.epochs * steps, 0.1)
+    rng = np.random.default_rng(settings.seed)
+    cross.train()
+    for epoch in range(recipe.epochs):
+        order, total = rng.permutation(len(lists.rows_QK)), 0.0
+        for step in range(steps):
+            some = order[step * size : (step + 1) * size]
+            loss = _list_loss(reranker, store, lists, some)
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(cross.parameters(), settings.training.clip_norm)
+            optimizer.step()
+            schedule.step()
+            total += float(loss.detach())
+        report({"rerank_loss": total / steps}, epoch)
+    cross.eval()
+
+
+def _list_loss(reranker: Reranker, store: FeatureStore, lists: Lists, some: Ints) -> Tensor:
+    """Listwise loss, in nats: the right picture stands first in each row."""
+    rows_BK = lists.rows_QK[some]
+    tokens = take_tokens(store, rows_BK.ravel()).unflatten(0, rows_BK.shape)
+    logits_BK = reranker.cross(lists.vector_QD[some], lists.words_QW[some], tokens)
+    return cross_entropy(logits_BK, torch.zeros(len(some), dtype=torch.long))
