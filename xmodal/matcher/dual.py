@@ -10,7 +10,6 @@ Shapes: B pictures or texts, C H W image or map, L tokens of a vision transforme
 """
 
 from abc import abstractmethod
-from collections.abc import Callable
 from contextvars import ContextVar
 from copy import deepcopy
 from dataclasses import dataclass
@@ -22,7 +21,7 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 from xmodal.errors import MatcherError
-from xmodal.matcher.encoder import Encoder
+from xmodal.matcher.encoder import Encoder, train_used
 from xmodal.matcher.inputs import Features, Inputs
 from xmodal.matcher.spec import EncoderSpec
 from xmodal.matcher.tokens import ImageViews, PatchTokens
@@ -186,19 +185,6 @@ def trained_blocks(model: nn.Module, wanted: int | None) -> int:
             f"stays frozen; give at most {blocks - 1}"
         )
     return wanted
-
-
-def train_used(module: nn.Module, run: Callable[[], Tensor]) -> None:
-    """Let exactly those weights of `module` be trained that have a say in `run`'s output.
-
-    Weights that get no gradient would stop distributed training.
-    """
-    module.requires_grad_(True)
-    with torch.enable_grad():
-        run().float().sum().backward()
-    for weight in module.parameters():
-        weight.requires_grad_(weight.grad is not None)
-        weight.grad = None
 
 
 def _find(model: nn.Module) -> tuple[str, nn.Sequential | nn.ModuleList]:

@@ -7,7 +7,7 @@ Shapes: B pictures or texts, C H W image, D embedding, T = 16 patch tokens of 12
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from math import log
 from pathlib import Path
 from typing import Self
@@ -140,3 +140,16 @@ def check_shape(tensor: Tensor, shape: tuple[int, ...], name: str) -> None:
     )
     if not fits:
         raise MatcherError(f"{name} has shape {tuple(tensor.shape)}, not {shape} (-1: any size)")
+
+
+def train_used(module: nn.Module, run: Callable[[], Tensor]) -> None:
+    """Let exactly those weights of `module` be trained that have a say in `run`'s output.
+
+    Weights that get no gradient would stop distributed training.
+    """
+    module.requires_grad_(True)
+    with torch.enable_grad():
+        run().float().sum().backward()
+    for weight in module.parameters():
+        weight.requires_grad_(weight.grad is not None)
+        weight.grad = None

@@ -111,33 +111,35 @@ def pixel_statistics(model: nn.Module) -> tuple[_Rgb, _Rgb]:
 
 
 def load_weights(model: nn.Module, path: Path) -> None:
-    """Copy a file's tensors into `model` in order, whatever their names; classifiers are left.
+    """Copy a file's tensors into `model`: by name, or in order where the names are another port's.
 
-    Ports of one architecture differ in names, not in order; every shape is checked.
+    Ports of one architecture differ in names, not in order (a safetensors file keeps no order, so
+    there the names count); every shape is checked, and a classifier is left out.
 
     Raises:
         MatcherError: the file is missing, damaged, or of another architecture.
     """
+    is_ordered = path.suffix != ".safetensors"
     try:
         given = (
-            load_file(path)
-            if path.suffix == ".safetensors"
-            else torch.load(path, map_location="cpu", weights_only=True)
+            torch.load(path, map_location="cpu", weights_only=True)
+            if is_ordered
+            else load_file(path)
         )
     except Exception as error:  # torch and safetensors raise many kinds; all become one line
-        raise MatcherError(f"{path}: cannot read the weights ({error})") from error
+        first = (str(error) or type(error).__name__).splitlines()[0]
+        raise MatcherError(f"{path}: cannot read the weights ({first})") from error
     mine = model.state_dict()
-    pairs = list(zip(mine.items(), given.items(), strict=False))
-    fits = len(given) in (len(mine), len(mine) + 2) and len(pairs) == len(mine)
-    for (name, here), (other, there) in pairs:
-        if not fits or here.shape != there.shape:
+    if not mine.keys() <= given.keys() and is_ordered and len(given) - len(mine) in (0, 2):
+        given = dict(zip(mine, given.values(), strict=False))
+    for name, here in mine.items():
+        if name not in given or here.shape != given[name].shape:
+            there = tuple(given[name].shape) if name in given else "none"
             raise MatcherError(
-                f"{path} is of another architecture: {other} {tuple(there.shape)} against "
-                f"{name} {tuple(here.shape)}, {len(given)} tensors against {len(mine)}"
+                f"{path} is of another architecture: {name} is {tuple(here.shape)} here and "
+                f"{there} there; {len(given)} tensors against {len(mine)}"
             )
-    model.load_state_dict(
-        {name: there for (name, _), (_, there) in pairs},
-    )
+    model.load_state_dict({name: given[name] for name in mine})
 
 
 def split(model: nn.Module, trained_blocks: int | None) -> tuple[nn.Module, nn.Module, int]:
