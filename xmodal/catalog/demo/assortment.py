@@ -57,7 +57,7 @@ def _offer(number: int, seed: int, rng: Random) -> Offer:
     # Oddities that every shop has; held-out products keep a picture, so that they can be found.
     pictures = 0 if odd < 0.02 and split == "train" else rng.choices((1, 2, 3), (86, 10, 4))[0]
     titled = not (0.02 <= odd < 0.06) or pictures == 0
-    lang: Literal["en", "zh"] = "zh" if rng.random() < 0.35 else "en"
+    lang: Literal["en", "zh"] = "zh" if rng.random() < 0.42 else "en"
     return Offer(f"demo-{number:05d}", design, split, pictures, titled, lang)
 
 
