@@ -10,8 +10,6 @@ from xmodal.errors import QueryError, ServiceError
 
 HIT = Hit("p1", 0.5, "red shoe", {"colour": "red"})
 FOUND = Answer("q1", [HIT], {"id": "r1"}, ["rerank_fewer"])
-    "q1", [Hit("p1", 0.5, "red shoe", {"colour": "red"})], {"id": "r1"}, ["rerank_fewer"]
-)
 
 
 @pytest.fixture

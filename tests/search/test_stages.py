@@ -77,6 +77,24 @@ def test_a_whole_search_answers_with_filter(parts):
     assert {hit.attributes["colour"] for hit in found.hits} == {"blue"}
 
 
+def test_reranking_many_at_once_equals_one_at_a_time(parts):
+    searcher, _ = open_searcher(parts, make_pools(), depth=10)
+    queries = [Query(text=text, limit=n) for text in ("red shoe", "blue bag") for n in (3, 15)]
+
+    async def one(query):
+        return (await searcher.answer(query, time.time() + 60)).hits
+
+    async def together():
+        return await asyncio.gather(*map(one, queries))
+
+    apart = [asyncio.run(one(query)) for query in queries]
+    for alone, among in zip(apart, asyncio.run(together()), strict=True):
+        assert [hit.product_id for hit in alone] == [hit.product_id for hit in among]
+        np.testing.assert_allclose(
+            [hit.score for hit in alone], [hit.score for hit in among], atol=1e-4
+        )
+
+
 def test_a_matcher_with_anothers_index_never_opens(home, parts):
     other = add_release(home, current_catalog(home), seed=5)
     with pytest.raises(IndexMismatch):

@@ -84,7 +84,9 @@ def build_index(
     rows = _rows(store, catalog, encoder, titles["title"])
     with publish(folder) as beside:
         beside.mkdir(parents=True, exist_ok=True)
-        facts = _write(beside, folder.name, rows, catalog, encoder, encoder_fingerprint)
+        facts = _write(
+            beside, folder.name, rows, catalog, encoder, encoder_fingerprint=encoder_fingerprint
+        )
         index = Index(beside, facts)
         facts = replace(facts, self_found=self_found(index), recall=measure_recall(index))
         if facts.self_found < LEAST_SELF_FOUND:
@@ -115,6 +117,7 @@ def _write(
     rows: Rows,
     catalog: Catalog,
     encoder: Encoder,
+    *,
     encoder_fingerprint: str,
 ) -> IndexFacts:
     """Write all files but the facts; returns the facts, recall and self-find still open."""

@@ -84,6 +84,7 @@ def fuse(
     catalog: Catalog,
     store: FeatureStore,
     queries: Mapping[str, str],
+    *,
     candidates: int,
 ) -> Fusion:
     """Set the reranker's weights by the val `queries` (id to text) and say what they bring."""

@@ -91,8 +91,7 @@ def tune_encoder(
     room = find_room(settings.training.workers, settings.training.gpu)
     plan = prepare_run(home, catalog, settings, name, progress)
     if (done := finished(folder)) is None:
-        trials = search(folder, settings, room, report)
-        best = max(trials, key=lambda trial: trial.best)
+        best = max(search(folder, settings, room, report), key=lambda trial: trial.best)
         checkpoint = train.Result.from_path(str(folder / "trials" / best.name))
         kept = checkpoint.get_best_checkpoint(OBJECTIVE, "max")
         assert kept is not None

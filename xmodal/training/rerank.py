@@ -80,7 +80,8 @@ def train_reranker(
     queries = sample_queries(
         catalog.judged("val").queries, settings.evaluation.max_queries, settings.seed
     )
-    return reranker, fuse(reranker, encoder, catalog, store, queries, settings.reranker.candidates)
+    candidates = settings.reranker.candidates
+    return reranker, fuse(reranker, encoder, catalog, store, queries, candidates=candidates)
 
 
 def take_tokens(store: FeatureStore, rows: Ints) -> Tensor:
