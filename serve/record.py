@@ -18,7 +18,7 @@ import psutil
 from xmodal.storage import read_json, write_json_atomic
 
 FILE = "service.json"
-PATIENCE_S = 15.0
+PATIENCE_S = 10.0
 
 
 @dataclass(frozen=True)
@@ -92,9 +92,11 @@ def end(home: Path) -> list[str]:
     names = sorted({_name(process) for process in family})
     for process in alive or family:
         _signal(process, is_hard=False)
-    # The head ends its children; what it leaves behind (HAProxy) is ended here.
-    _, left = psutil.wait_procs(family, PATIENCE_S / 3)
-    for is_hard in (False, True):
+    # The head ends its children; what it leaves behind is ended here, and looked for again:
+    # a dying proxy actor starts one more HAProxy, which nobody would own.
+    _, left = psutil.wait_procs(family, PATIENCE_S)
+    for is_hard in (False, False, True):
+        left = _unique([*left, *_in_folder(ray_folder(home))])
         for process in left:
             _signal(process, is_hard)
         _, left = psutil.wait_procs(left, PATIENCE_S / 3)

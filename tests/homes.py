@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+import torch
 
 from tests.factories import CAPTIONS, make_picture, tiny_encoder
 from xmodal.catalog.schema import PAIR, PRODUCT
@@ -14,6 +14,7 @@ from xmodal.fingerprint import of_file, of_json
 from xmodal.index.build import build_index
 from xmodal.index.version import Index
 from xmodal.matcher.encoder import Encoder
+from xmodal.matcher.reranker import Reranker, RerankerSpec
 from xmodal.matcher.saved import read_facts, save_matcher
 from xmodal.registry.pointer import MatcherVersion, Release, make_release, move_pointer
 from xmodal.retrieval.embed import embed_here
@@ -94,7 +95,7 @@ def add_release(home: Path, catalog: Catalog, seed: int) -> Release:
     """Another matcher (by `seed`), its index, and the pointer moved to both."""
     folder = home / "runs" / f"run{seed}" / "matcher"
     encoder = tiny_encoder(CAPTIONS, seed=seed)
-    save_matcher(folder, encoder)
+    save_matcher(folder, encoder, tiny_reranker(encoder, seed))
     fingerprint = read_facts(folder).encoder
     index = tiny_index(home, catalog, encoder, fingerprint)
     matcher = MatcherVersion("xmodal", str(seed + 1), str(folder.relative_to(home)), fingerprint)
@@ -110,7 +111,10 @@ def add_release(home: Path, catalog: Catalog, seed: int) -> Release:
     return release
 
 
-def unit(*numbers: float) -> np.ndarray:
-    """A unit vector of these directions."""
-    vector = np.array(numbers, dtype=np.float32)
-    return vector / np.linalg.norm(vector)
+def tiny_reranker(encoder: Encoder, seed: int = 0) -> Reranker:
+    """A reranker of random weights that counts as much as the first stage."""
+    torch.manual_seed(seed)
+    spec = RerankerSpec(encoder.dim, len(encoder.vocabulary), products=5, words=4, bank=5)
+    reranker = Reranker(spec)
+    reranker.weights[:] = torch.tensor([0.0, 0.0, 1.0])
+    return reranker

@@ -21,10 +21,8 @@ class TokenStore:
     def __len__(self) -> int:
         return int(self._tokens.shape[0])
 
-    def take(self, vector_rows_K: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Tokens of the rows as float32 (K, T, C); zeros for the row of a text."""
-        scales_K11 = np.asarray(self._scales[vector_rows_K], dtype=np.float32)[:, None, None]
-        tokens_KTC: NDArray[np.float32] = (
-            self._tokens[vector_rows_K].astype(np.float32) * scales_K11
-        )
-        return tokens_KTC
+    def take(self, vector_rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Tokens of the rows as float32 (..., T, C); zeros for the row of a text."""
+        scales = np.asarray(self._scales[vector_rows], dtype=np.float32)[..., None, None]
+        tokens: NDArray[np.float32] = self._tokens[vector_rows].astype(np.float32) * scales
+        return tokens

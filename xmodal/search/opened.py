@@ -13,6 +13,7 @@ from PIL import Image
 
 from xmodal.index.proof import prove_encoder
 from xmodal.index.version import Index, open_index
+from xmodal.matcher.reranker import load_reranker
 from xmodal.matcher.saved import load_encoder, load_matcher, read_facts
 from xmodal.search.query import Query
 from xmodal.search.searcher import Searcher
@@ -59,8 +60,6 @@ def open_retriever(parts: Parts, pools: Pools) -> LocalRetriever:
 
 def open_reranker(parts: Parts, pools: Pools) -> LocalReranker:
     """The reranker with the index's token store."""
-    from xmodal.matcher.reranker import load_reranker
-
     index = open_index(parts.index, read_facts(parts.matcher).encoder)
     return LocalReranker(load_reranker(parts.matcher / "reranker"), index.tokens, pools)
 

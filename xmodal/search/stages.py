@@ -13,12 +13,13 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from xmodal.index.facets import Filter
 from xmodal.index.tokens import TokenStore
 from xmodal.index.version import Index, Kind
 from xmodal.matcher.encoder import Encoder
+from xmodal.matcher.reranker import Reranker as RerankerModel
 from xmodal.search.batcher import Batcher
 from xmodal.search.query import Candidates, Encoded, Query
 
@@ -66,14 +67,9 @@ class LocalEncoder:
     @torch.inference_mode()
     def _encode_texts(self, texts: Sequence[str]) -> list[Encoded]:
         tokens = self._encoder.inputs.texts(texts)
-        trunk = self._encoder.text_trunk(tokens)
-        vectors_BD = self._encoder.text_head(trunk)
-        features = {"vector_BD": vectors_BD, **tokens, **trunk}
-        arrays = {name: value.numpy() for name, value in features.items()}
-        return [
-            Encoded(arrays["vector_BD"][row], {name: all_[row] for name, all_ in arrays.items()})
-            for row in range(len(texts))
-        ]
+        vectors_BD = self._encoder.encode_text(tokens)
+        rows = zip(vectors_BD.numpy(), tokens["words_BW"].numpy(), strict=True)
+        return [Encoded(vector_D, {"vector_BD": vector_D, "words_BW": w}) for vector_D, w in rows]
 
     @torch.inference_mode()
     def _encode_images(self, pixels: Sequence[Tensor]) -> list[Encoded]:
@@ -113,7 +109,9 @@ class _Pair:
 class LocalReranker:
     """The cross-encoder over candidates' patch tokens, read from the index's token store."""
 
-    def __init__(self, model: nn.Module, tokens: TokenStore, pools: Pools, queue: int = 64) -> None:
+    def __init__(
+        self, model: RerankerModel, tokens: TokenStore, pools: Pools, queue: int = 64
+    ) -> None:
         self._model, self._tokens = model.eval(), tokens
         self._batch = Batcher[_Pair, Floats](self._rerank, pools.torch, largest=8, queue=queue)
 
@@ -123,14 +121,22 @@ class LocalReranker:
 
     @torch.inference_mode()
     def _rerank(self, pairs: Sequence[_Pair]) -> list[Floats]:
-        return [self._one(pair) for pair in pairs]
+        """One forward for all pairs with as many candidates; most have the same number."""
+        logits: dict[int, Floats] = {}
+        for size in {len(pair.candidates) for pair in pairs}:
+            chosen = [place for place, pair in enumerate(pairs) if len(pair.candidates) == size]
+            found_BK = self._forward([pairs[place] for place in chosen])
+            logits |= dict(zip(chosen, found_BK, strict=True))
+        return [logits[place] for place in range(len(pairs))]
 
-    def _one(self, pair: _Pair) -> Floats:
+    def _forward(self, pairs: Sequence[_Pair]) -> Floats:
+        features = [pair.encoded.features for pair in pairs]
         query = {
-            name: torch.from_numpy(np.asarray(value))[None]
-            for name, value in pair.encoded.features.items()
+            name: torch.from_numpy(np.stack([one[name] for one in features]))
+            for name in features[0]
         }
-        first_BK = torch.from_numpy(pair.candidates.scores)[None]
-        tokens_BKTC = torch.from_numpy(self._tokens.take(pair.candidates.vector_rows))[None]
-        logits_K: Floats = self._model(query, first_BK, tokens_BKTC, None)[0].float().numpy()
-        return logits_K
+        first_BK = torch.from_numpy(np.stack([pair.candidates.scores for pair in pairs]))
+        rows_BK = np.stack([pair.candidates.vector_rows for pair in pairs])
+        tokens_BKTC = torch.from_numpy(self._tokens.take(rows_BK))
+        logits_BK: Floats = self._model(query, first_BK, tokens_BKTC).float().numpy()
+        return logits_BK
