@@ -8,7 +8,6 @@ README.md     the model card
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Optional
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
@@ -18,12 +17,10 @@ from xmodal.errors import MatcherError
 from xmodal.matcher.encoder import Encoder
 from xmodal.matcher.facts import Facts, model_card
 from xmodal.matcher.families import restore_encoder
+from xmodal.matcher.reranker import Reranker, load_reranker, save_reranker
 from xmodal.matcher.spec import EncoderSpec
 from xmodal.matcher.words import Vocabulary
 from xmodal.storage import publish
-
-if TYPE_CHECKING:
-    from xmodal.matcher.reranker import Reranker
 
 WEIGHTS = "weights.safetensors"
 FACTS = "matcher.json"
@@ -34,22 +31,20 @@ class Matcher:
     """A matcher in memory, in inference mode."""
 
     encoder: Encoder
-    reranker: Optional["Reranker"]
+    reranker: Reranker | None
     facts: Facts
 
 
 def save_matcher(
     folder: Path,
     encoder: Encoder,
-    reranker: Optional["Reranker"] = None,
+    reranker: Reranker | None = None,
     facts: Facts | None = None,
 ) -> Facts:
     """Write a matcher to `folder`, whole or not at all, and return its facts, filled in."""
     with publish(folder) as temporary:
         save_encoder(encoder, temporary / "encoder")
         if reranker is not None:
-            from xmodal.matcher.reranker import save_reranker
-
             save_reranker(reranker, temporary / "reranker")
         facts = replace(
             facts or Facts(),
@@ -77,11 +72,8 @@ def load_matcher(folder: Path) -> Matcher:
                 f"{folder / name} is cut short or changed; copy the matcher folder again"
             )
     encoder = load_encoder(folder / "encoder")
-    if not facts.reranker:
-        return Matcher(encoder, None, facts)
-    from xmodal.matcher.reranker import load_reranker
-
-    return Matcher(encoder, load_reranker(folder / "reranker"), facts)
+    reranker = load_reranker(folder / "reranker") if facts.reranker else None
+    return Matcher(encoder, reranker, facts)
 
 
 def read_facts(folder: Path) -> Facts:
