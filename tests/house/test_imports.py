@@ -24,13 +24,17 @@ seen, watched = [], {"socket.connect", "subprocess.Popen", "os.mkdir", "os.renam
 def hook(event, args):
     if event != "open" and event not in watched:
         return
+    if str(args[0]).startswith(root) and str(args[0]).endswith(".py"):
+        return  # pydantic reads the docstrings under our fields
     frame = sys._getframe(1)
-    while frame and frame.f_code.co_filename.startswith(("<frozen", "<string")):
+    while frame:
+        name = frame.f_code.co_filename
+        if name.startswith("<frozen importlib"):
+            return  # an import in between: what a library does is its own business
+        if name.startswith(root + os.sep) and ".venv" not in name:
+            seen.append(f"{name}:{frame.f_lineno} {event} {args[:1]}")
+            return
         frame = frame.f_back
-    if not frame or not frame.f_code.co_filename.startswith(root + os.sep):
-        return
-    if "site-packages" not in frame.f_code.co_filename:
-        seen.append(f"{frame.f_code.co_filename}:{frame.f_lineno} {event} {args[:1]}")
 sys.addaudithook(hook)
 for module in modules:
     importlib.import_module(module)
