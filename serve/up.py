@@ -50,6 +50,7 @@ def _run(job: Job) -> int:
         _start(job, home)
         if not job.args.foreground:
             return 0
+        _end_on_signals()  # again: leaving Ray put the default back
         say("\nCtrl-C ends it")
         _stay(home)
     except KeyboardInterrupt:

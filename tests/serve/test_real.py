@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from serve.ports import free_ports, is_free
-from serve.record import read_record
+from serve.record import end, read_record
 from tests.factories import make_picture
 from tests.homes import add_release, tiny_home
 from xmodal.catalog.store import current_catalog
@@ -80,6 +80,8 @@ def service(home, environment):
     if process.poll() is None:
         process.send_signal(signal.SIGTERM)
         process.wait(60)
+    process.stdout.close()
+    end(home)
 
 
 def _answers(url):
