@@ -20,7 +20,7 @@ def gather_rows(rows_B: Tensor) -> Tensor:
     if world_size() == 1:
         return rows_B
     if rows_B.requires_grad and torch.is_grad_enabled():
-        gathered: Tensor = _Gather.apply(rows_B)  # type: ignore[no-untyped-call]
+        gathered: Tensor = _Gather.apply(rows_B)
         return gathered
     return _all_gather(rows_B)
 
@@ -43,7 +43,7 @@ class _Gather(torch.autograd.Function):
         return _all_gather(rows_B)
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(_: Any, grad_N: Tensor) -> Tensor:
         # A row serves as a negative on every worker: leave the sum out, and each worker's
         # loss pulls only on its own rows (two workers then no longer equal one).

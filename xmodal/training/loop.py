@@ -16,6 +16,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
+from xmodal.matcher.encoder import Encoder
 from xmodal.settings import TrainingSettings
 from xmodal.training.accumulate import backward_in_parts
 from xmodal.training.batches import Batch, Sampler
@@ -53,7 +54,7 @@ class Progress:
 class Trainee:
     """What training changes: the parameters, the optimiser's state, the schedule, the progress."""
 
-    encoder: nn.Module
+    encoder: Encoder
     model: nn.Module  # the encoder, or DDP around it
     optimizer: torch.optim.Optimizer
     schedule: torch.optim.lr_scheduler.LRScheduler
@@ -107,7 +108,7 @@ def run_epoch(
         "train_s": elapsed_s,
         "pairs_per_s": steps * recipe.batch / elapsed_s,
         "data_wait_share": waited_s / elapsed_s,
-        "learning_rate": trainee.schedule.get_last_lr()[0],
+        "learning_rate": float(trainee.schedule.get_last_lr()[0]),
     }
 
 
