@@ -11,6 +11,8 @@ Shapes: B queries, K candidates, T C patch tokens, M remembered products, L word
 W words of a query, V vocabulary, P look, S nearest look-alikes.
 """
 
+from hashlib import sha1
+
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
@@ -22,6 +24,7 @@ NEAREST = 32
 # Above this similarity it is the same picture (int8 rounding apart), not one like it.
 _ITSELF = 0.999
 _BLOCK = 1024
+_MOST_FOUND = 100_000  # pictures whose look-alikes are kept at hand, 0.4 kB each
 
 
 class Neighbours(nn.Module):
@@ -40,6 +43,7 @@ class Neighbours(nn.Module):
         self.register_buffer("weight_V", torch.zeros(vocabulary))
         self.register_buffer("emphasis_P", torch.ones(LOOK))
         self.register_buffer("sharpness", torch.tensor(20.0))
+        self._found: dict[bytes, list[Tensor]] = {}  # look-alikes by the look's hash
 
     def remember(self, tokens_MTC: Tensor, words_ML: Tensor, spread: Tensor) -> None:
         """Take in the train products: patch tokens of a picture, and word ids (0 = none) of each.
@@ -47,6 +51,7 @@ class Neighbours(nn.Module):
         Args:
             spread: spread of the base tokens' dimensions before whitening, as the encoder has it.
         """
+        self._found.clear()
         self.emphasis_P.copy_(spread[:LOOK].clamp(min=1e-3).sqrt())
         self.look_MP.copy_(self.look(tokens_MTC))
         self.words_ML.copy_(words_ML)
@@ -61,10 +66,23 @@ class Neighbours(nn.Module):
         return normalize(base_NP * self.emphasis_P, dim=1)
 
     def nearest(self, tokens_NTC: Tensor) -> tuple[Tensor, Tensor]:
-        """Similarity and memory row of the S look-alikes of each picture, (N, S) both."""
-        found = [self._nearest(self.look(part)) for part in tokens_NTC.split(_BLOCK)]
-        similar, row = zip(*found, strict=True)
-        return torch.cat(similar), torch.cat(row)
+        """Similarity and memory row of the S look-alikes of each picture, (N, S) both.
+
+        Found once a picture: what many queries bring up is remembered.
+        """
+        look_NP = self.look(tokens_NTC)
+        keys = [sha1(row.tobytes()).digest() for row in look_NP.numpy(force=True)]
+        known = {key: found for key in keys if (found := self._found.get(key)) is not None}
+        new = [place for place, key in enumerate(keys) if key not in known]
+        for start in range(0, len(new), _BLOCK):
+            places = new[start : start + _BLOCK]
+            similar, row = self._nearest(look_NP[places])
+            known |= {keys[p]: pair for p, *pair in zip(places, similar, row, strict=True)}
+        if len(self._found) > _MOST_FOUND:
+            self._found.clear()
+        self._found |= {keys[place]: known[keys[place]] for place in new}
+        similar, row = zip(*(known[key] for key in keys), strict=True)
+        return torch.stack(similar), torch.stack(row)
 
     def forward(self, words_BW: Tensor, tokens_BKTC: Tensor) -> Tensor:
         """Evidence (B, K), in [0, 1]."""

@@ -132,8 +132,10 @@ def _judge(
     first_QK, rows_QK = topk(vector_QD, vectors_ND, min(candidates, len(vectors_ND)))
     product_QK = np.asarray(store.product_row)[rows_QK]
     right_QK = np.stack([np.isin(p, r) for p, r in zip(product_QK, right, strict=True)])
+    again_QK = _again(product_QK)  # another picture of a product
     first = torch.from_numpy(first_QK)
-    first[torch.from_numpy(_again(product_QK))] = -torch.inf  # another picture of a product
+    first[torch.from_numpy(again_QK)] = -torch.inf
+    right_QK &= ~again_QK
     words = torch.from_numpy(_words(encoder, texts))
     near, others = _terms(reranker, store, rows_QK, torch.from_numpy(vector_QD), words)
     many_Q = torch.tensor([len(r) for r in right], dtype=torch.float32)
@@ -145,7 +147,12 @@ def _unseen(catalog: Catalog, queries: Mapping[str, str]) -> tuple[list[str], li
     row_of = {name: row for row, name in enumerate(catalog.products(["product_id"])[0].to_pylist())}
     qrels = catalog.judged("val").qrels
     found = [
-        (text, np.array([row_of[p] for p, grade in qrels[name].items() if grade and p in row_of]))
+        (
+            text,
+            np.array(
+                [row_of[p] for p, grade in qrels.get(name, {}).items() if grade and p in row_of]
+            ),
+        )
         for name, text in queries.items()
     ]
     found = [(text, rows) for text, rows in found if len(rows)]
