@@ -1,8 +1,9 @@
 """Fine-tune the matcher on the home's catalogue: python jobs/train.py --config configs/demo.yaml
 
 Reads the catalogue that jobs/ingest.py took in. Leaves <home>/runs/<run>/matcher (the best epoch
-by retrieval on `val`) and, in <home>/base/matcher, what there was before tuning. Run it again
-with the same settings, or the same --run, and it goes on where it stopped.
+by retrieval on `val`), the same with a reranker in <home>/runs/<run>/reranked/matcher, and what
+there was before tuning in <home>/base/matcher. Run it again with the same settings, or the same
+--run, and it goes on where it stopped.
 """
 
 import sys
@@ -24,6 +25,7 @@ def _run(job: Job) -> int:
 
     catalog = current_catalog(job.home)
     with ray_session(job.settings):
+        from xmodal.registry.flow import Flow
         from xmodal.registry.trained import train_tracked
         from xmodal.training.baseline import make_base
         from xmodal.training.names import run_name
@@ -32,9 +34,11 @@ def _run(job: Job) -> int:
         step(f"train {run} on {catalog.n_products:,} products")
         result = train_tracked(job.home, catalog, job.settings, run)
         base = make_base(job.home, catalog, job.settings, run)
-    table("left", {"matcher": result.folder, "base": base})
+        trained = {"folder": str(result.folder), "run": run, "metrics": result.metrics}
+        matcher = Flow.of(job.home, job.settings).rerank(catalog, trained)["folder"]
+    table("left", {"matcher": matcher, "first stage alone": result.folder, "base": base})
     config = f" --config {job.config}" if job.config else ""
-    next_command(f"python jobs/build_index.py{config} --matcher {result.folder}")
+    next_command(f"python jobs/build_index.py{config} --matcher {matcher}")
     return 0
 
 

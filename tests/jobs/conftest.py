@@ -21,6 +21,7 @@ def small_shop(tmp_path_factory: pytest.TempPathFactory, ray_cluster: None) -> I
     tree = {
         "matcher": {"base": tiny_base(folder / "base"), "dim": 16, "image_size": [32, 32]},
         "training": {"epochs": 2, "batch": 12, "workers": 2},
+        "reranker": {"epochs": 1},
         "tuning": {
             "trials": 2,
             "space": [{"setting": "training.learning_rate", "low": 1e-3, "high": 1e-2}],

@@ -15,6 +15,7 @@ def test_train_leaves_a_matcher_and_the_base_and_twice_is_once(small_shop, capsy
     home = small_shop.parent / "home"
     written = (home / "runs/mine/matcher/matcher.json").stat().st_mtime_ns
     assert load_matcher(home / "base/matcher").encoder.spec.head == "linear"
+    assert load_matcher(home / "runs/mine/reranked/matcher").reranker is not None
     assert train(["--config", str(small_shop), "--run", "mine"]) == 0
     assert (home / "runs/mine/matcher/matcher.json").stat().st_mtime_ns == written
 
