@@ -39,6 +39,14 @@ def test_a_result_whose_folder_is_gone_is_made_anew(tmp_path):
     assert stages.run("train", 1, lambda: {"folder": str(tmp_path), "n": 2})["n"] == 2
 
 
+def test_a_folder_may_be_given_relative_to_the_home(tmp_path):
+    stages = make_stages(tmp_path)
+    (tmp_path / "matcher").mkdir()
+    for _ in range(2):
+        record = stages.run("register", 1, lambda: {"folder": "matcher", "n": len(stages.took_s)})
+    assert record["n"] == 0
+
+
 def test_a_torn_record_is_made_anew(tmp_path):
     stages = make_stages(tmp_path)
     stages.run("train", 1, lambda: {"n": 1})

@@ -42,7 +42,7 @@ class Stages:
         key = of_json([name, inputs, __version__])
         path = self.home / "stages" / f"{name}-{key}.json"
         self.announce(name)
-        found = _read(path)
+        found = _read(path, self.home)
         if found is not None:
             self.took_s[name] = 0.0
             self.say(f"{name}: as before, nothing changed ({path.name})")
@@ -55,7 +55,7 @@ class Stages:
         return record
 
 
-def _read(path: Path) -> Record | None:
+def _read(path: Path, home: Path) -> Record | None:
     if not path.exists():
         return None
     try:
@@ -65,4 +65,4 @@ def _read(path: Path) -> Record | None:
     if not isinstance(record, dict):
         return None
     folder = record.get("folder")
-    return record if folder is None or Path(str(folder)).is_dir() else None
+    return record if folder is None or (home / str(folder)).is_dir() else None
