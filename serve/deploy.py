@@ -1,17 +1,21 @@
 """Puts the application on a Ray cluster and waits until it answers."""
 
 import logging
+import multiprocessing
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from multiprocessing.connection import Connection
 from pathlib import Path
 
+from serve.record import read_record
 from xmodal.errors import ReleaseError, ServiceError, XmodalError
 from xmodal.ray_session import ray_session
 from xmodal.registry.pointer import Release, read_pointer
 from xmodal.settings import Settings
 
 APP = "xmodal"
+START_S = 180.0  # 10 s as a rule, minutes on a busy machine
 
 
 def check_release(home: Path) -> Release:
@@ -30,23 +34,54 @@ def check_release(home: Path) -> Release:
     return release
 
 
+def deploy_apart(home: Path, settings: Settings) -> str:
+    """`deploy` in a process of its own; returns the URL.
+
+    A process that joined Ray aborts on SIGTERM, whatever handler it has; the caller must not, for
+    it has to end what it started. Raises what `deploy` raises.
+    """
+    context = multiprocessing.get_context("spawn")
+    receiver, sender = context.Pipe(duplex=False)
+    child = context.Process(target=_child, args=(sender, home, settings))
+    child.start()
+    sender.close()
+    try:
+        outcome = receiver.recv()
+    except EOFError as error:
+        raise XmodalError(f"the deployment broke off; see {home}/logs/ray.log") from error
+    finally:
+        child.kill()
+        child.join()
+    if isinstance(outcome, Exception):
+        raise outcome
+    return str(outcome)
+
+
+def _child(sender: Connection, home: Path, settings: Settings) -> None:
+    try:
+        with _joined(home, settings):
+            outcome: str | XmodalError = deploy(home, settings)
+    except XmodalError as error:
+        outcome = error
+    sender.send(outcome)
+
+
 @contextmanager
-def joined(
-    settings: Settings, patience_s: float, is_starting: Callable[[], bool]
-) -> Iterator[None]:
+def _joined(home: Path, settings: Settings) -> Iterator[None]:
     """Connected to the cluster that RAY_ADDRESS names, for the length of the block.
 
-    A head answers some seconds before its node can take work: while `is_starting()`, and within
-    `patience_s`, that is no error. Raises ServiceError after it.
+    A head of ours answers some seconds before its node can take work: within `START_S` that is
+    no error. Raises ServiceError after it.
     """
-    until = time.monotonic() + patience_s
+    until = time.monotonic() + START_S
     with ExitStack() as stack:
         while True:
             try:
                 stack.enter_context(ray_session(settings))
                 break
             except ServiceError:
-                if time.monotonic() > until or not is_starting():
+                record = read_record(home)
+                if time.monotonic() > until or record is None or not record.is_alive:
                     raise
                 time.sleep(1)
         yield

@@ -94,7 +94,7 @@ def end(home: Path) -> list[str]:
         _signal(process, is_hard=False)
     # The head ends its children; what it leaves behind is ended here, and looked for again:
     # a dying proxy actor starts one more HAProxy, which nobody would own.
-    _, left = psutil.wait_procs(family, PATIENCE_S)
+    _, left = psutil.wait_procs(family, PATIENCE_S / 2)
     for is_hard in (False, False, True):
         left = _unique([*left, *_in_folder(ray_folder(home))])
         for process in left:

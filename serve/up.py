@@ -23,11 +23,6 @@ if TYPE_CHECKING:
     from serve.record import Record
 
 
-START_S = (
-    180.0  # from a head that listens to a node that takes work: 10 s, or minutes on a busy host
-)
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit code."""
     parser = job_parser(__doc__)
@@ -50,7 +45,6 @@ def _run(job: Job) -> int:
         _start(job, home)
         if not job.args.foreground:
             return 0
-        _end_on_signals()  # again: leaving Ray put the default back
         say("\nCtrl-C ends it")
         _stay(home)
     except KeyboardInterrupt:
@@ -64,7 +58,7 @@ def _run(job: Job) -> int:
 
 def _start(job: Job, home: Path) -> None:
     """Everything, each part in the record as soon as it runs."""
-    from serve.deploy import check_release, deploy, joined
+    from serve.deploy import check_release, deploy_apart
     from serve.ports import check_free
     from serve.record import write_record
 
@@ -84,8 +78,7 @@ def _start(job: Job, home: Path) -> None:
         write_record(home, record)
     step(f"deploy release {release.id} ({job.settings.serve.topology})")
     os.environ["RAY_ADDRESS"] = record.address
-    with joined(job.settings, START_S, is_starting=lambda: record.is_alive):
-        url = deploy(home, job.settings)
+    url = deploy_apart(home, job.settings)
     write_record(home, replace(record, url=url))
     _summary(job, url, release.id)
 
