@@ -46,9 +46,10 @@ class CrossAttention(nn.Module):
         found_BKWE = self._attend(query_BWE, seen_BKTE, seen_BKT)
         asked_BKWE = query_BWE[:, None].expand_as(found_BKWE)
         both = torch.cat([asked_BKWE, found_BKWE, asked_BKWE * found_BKWE], dim=3)
-        score_BKW = self.narrow(self.dropout(gelu(self.wide(both)))).squeeze(3)
+        score_BKW: Tensor = self.narrow(self.dropout(gelu(self.wide(both)))).squeeze(3)
         weight_BW = has_BW / has_BW.sum(1, keepdim=True)
-        return (score_BKW * weight_BW[:, None]).sum(2)
+        mean_BK: Tensor = (score_BKW * weight_BW[:, None]).sum(2)
+        return mean_BK
 
     def _query(self, vector_BD: Tensor, words_BW: Tensor) -> tuple[Tensor, Tensor]:
         words_BW = words_BW[:, : max(1, int((words_BW > 0).sum(1).max()))]

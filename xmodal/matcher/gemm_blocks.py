@@ -112,7 +112,8 @@ class _Residual(nn.Module):
 def _fused(convolution: object, norm: object) -> nn.Conv2d:
     """The convolution with the normalisation folded in, weights copied."""
     assert isinstance(convolution, nn.Conv2d)
-    return cast(nn.Conv2d, fuse_conv_bn_eval(convolution.eval(), cast(nn.Module, norm).eval()))
+    assert isinstance(norm, nn.BatchNorm2d)
+    return fuse_conv_bn_eval(convolution.eval(), norm.eval())
 
 
 def _activation(norm: object) -> Callable[[Tensor], Tensor]:

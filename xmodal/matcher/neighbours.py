@@ -81,8 +81,8 @@ class Neighbours(nn.Module):
         if len(self._found) > _MOST_FOUND:
             self._found.clear()
         self._found |= {keys[place]: known[keys[place]] for place in new}
-        similar, row = zip(*(known[key] for key in keys), strict=True)
-        return torch.stack(similar), torch.stack(row)
+        pairs = [known[key] for key in keys]
+        return torch.stack([pair[0] for pair in pairs]), torch.stack([pair[1] for pair in pairs])
 
     def forward(self, words_BW: Tensor, tokens_BKTC: Tensor) -> Tensor:
         """Evidence (B, K), in [0, 1]."""
@@ -115,4 +115,6 @@ class Neighbours(nn.Module):
         words_KSL = self.words_ML[row_KS].long()
         has_KSL = self.weight_V[words_KSL]
         length_KS = has_KSL.norm(dim=2) * wanted_V.norm()
-        return (wanted_V[words_KSL] * has_KSL).sum(2) / length_KS.clamp(min=1e-6)
+        shared_KS: Tensor = (wanted_V[words_KSL] * has_KSL).sum(2)
+        overlap_KS: Tensor = shared_KS / length_KS.clamp(min=1e-6)
+        return overlap_KS

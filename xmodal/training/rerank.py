@@ -32,7 +32,7 @@ from xmodal.training.remembered import Remembered, remembered
 
 Report = Callable[[dict[str, float], int], None]
 
-MOST_BANK = 4_096
+MOST_BANK = 2_048
 MOST_QUERIES = 8_192
 _MINED = 50  # candidates of the first stage that negatives are drawn from
 
