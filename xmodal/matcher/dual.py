@@ -230,4 +230,5 @@ def _as_map(last: Tensor, size: tuple[int, int]) -> Tensor:
     height = int(sqrt(last.shape[1] * size[0] / size[1]))
     width = int(last.shape[1] / height)
     patches_BLC = last[:, last.shape[1] - height * width :]
-    return patches_BLC.transpose(1, 2).unflatten(2, (height, width)).float()
+    map_BCHW: Tensor = patches_BLC.transpose(1, 2).unflatten(2, (height, width))
+    return map_BCHW.float()

@@ -70,6 +70,8 @@ class TextHead(nn.Module):
 class LinearHead(nn.Module):
     """A centred linear map to the shared space: the closed-form base."""
 
+    mean: Tensor
+
     def __init__(self, features: int, dim: int) -> None:
         super().__init__()
         self.register_buffer("mean", torch.zeros(features))

@@ -8,11 +8,12 @@ Shapes: B pictures, C H W image or map, L tokens of a vision transformer, F pool
 from collections.abc import Callable
 from copy import deepcopy
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import timm
 import torch
 from safetensors.torch import load_file
+from timm.data.config import resolve_model_data_config
 from torch import Tensor, nn
 
 from xmodal.errors import MatcherError
@@ -97,16 +98,16 @@ class TokenUpper(nn.Module):
 
 def make_timm(name: str, image_size: tuple[int, int], pretrained: bool = False) -> nn.Module:
     """A timm model without classifier. Raises MatcherError where timm has no such name."""
-    size: dict[str, object] = {"img_size": image_size} if _has_size(name) else {}
+    size: dict[str, Any] = {"img_size": image_size} if _has_size(name) else {}
     try:
-        return cast(nn.Module, timm.create_model(name, pretrained, num_classes=0, **size))
+        return timm.create_model(name, pretrained, num_classes=0, **size)
     except (RuntimeError, OSError, ValueError) as error:
         raise MatcherError(f"timm model {name!r}: {error}") from error
 
 
 def pixel_statistics(model: nn.Module) -> tuple[_Rgb, _Rgb]:
     """Mean and standard deviation of the model's own pretraining, for pixels in [0, 1]."""
-    config = timm.data.resolve_model_data_config(model)
+    config: dict[str, Any] = resolve_model_data_config(model)
     return cast(_Rgb, tuple(config["mean"])), cast(_Rgb, tuple(config["std"]))
 
 

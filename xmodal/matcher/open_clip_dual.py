@@ -115,7 +115,10 @@ def make_open_clip(settings: MatcherSettings, texts: Iterable[str]) -> OpenClipD
     except (RuntimeError, OSError, ValueError, KeyError) as error:
         raise MatcherError(f"matcher.base={settings.base!r}: {first_line(error)}") from error
     preprocess = cast(dict[str, object], model.visual.preprocess_cfg)
-    config = {"model_cfg": model_config | {"quick_gelu": quick}, "preprocess_cfg": preprocess}
+    config: dict[str, object] = {
+        "model_cfg": model_config | {"quick_gelu": quick},
+        "preprocess_cfg": preprocess,
+    }
     image = OpenClipImage(model)
     spec = EncoderSpec(
         family="open_clip",

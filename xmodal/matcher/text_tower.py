@@ -80,7 +80,8 @@ class SentenceTokens:
         special_BT = torch.isin(ids_BT, torch.tensor(self.tokenizer.all_special_ids))
         known_B = (mask_BT.bool() & ~special_BT).sum(1)
         is_foreign_B = known_B < unknown_BT.sum(1)
-        return mask_BT * ~(unknown_BT | is_foreign_B[:, None])
+        known_BT: Tensor = ~(unknown_BT | is_foreign_B[:, None])
+        return mask_BT * known_BT
 
 
 def load_text(source: str) -> tuple[TextTower, PreTrainedTokenizerBase]:

@@ -46,6 +46,10 @@ class PatchTokens(nn.Module):
     than 256, cut) and scaled by the root of D, so that inner products of vectors can be had back.
     """
 
+    map_mean: Tensor
+    tuned_mean: Tensor
+    base_mean: Tensor
+
     def __init__(self, map_channels: int, dim: int, tuned: int, base: int) -> None:
         super().__init__()
         self.dim = dim

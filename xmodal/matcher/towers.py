@@ -12,6 +12,7 @@ Shapes: B pictures or texts, C H W image, F image features, S sentence features,
 from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -146,8 +147,8 @@ class Towers(Encoder):
         else:
             sentence_BS = features["sentence_BS"].float()
         if self.spec.head == "linear":
-            return self.text_out(sentence_BS)
-        return self.text_out(sentence_BS, features["words_BW"])
+            return cast(Tensor, self.text_out(sentence_BS))
+        return cast(Tensor, self.text_out(sentence_BS, features["words_BW"]))
 
     def save_parts(self, folder: Path) -> None:
         """The text model's config and the tokenizer."""
