@@ -31,3 +31,17 @@ def test_a_folder_without_a_model_is_one_line(tmp_path: Path) -> None:
 
 def _named(batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     return {"ids_BT": batch["ids_BT"], "mask_BT": batch["mask_BT"]}
+
+
+def test_texts_that_read_alike_are_read_once() -> None:
+    tower = tiny_text().eval()
+    ids = torch.tensor([[2, 5, 3, 0], [2, 7, 3, 0], [2, 5, 3, 9]])
+    mask = torch.tensor([[1, 1, 1, 0]] * 3)
+    given = []
+    tower.model.register_forward_pre_hook(
+        lambda model, args, kwargs: given.append(len(kwargs["input_ids"])), with_kwargs=True
+    )
+    together = tower(ids, mask)
+    assert given == [2]
+    alone = torch.cat([tower(ids[row : row + 1], mask[row : row + 1]) for row in range(3)])
+    torch.testing.assert_close(together, alone)
