@@ -171,7 +171,10 @@ def _model_config(name: str) -> dict[str, object]:
     elif name.startswith("hf-hub:"):
         path = Path(hf_hub_download(name.removeprefix("hf-hub:"), _CONFIG))
     else:
-        return dict(open_clip.get_model_config(name.replace("/", "-")))
+        config = open_clip.get_model_config(name.replace("/", "-"))
+        if config is None:
+            raise ValueError(f"open_clip has no model {name!r}")
+        return dict(config)
     return dict(json.loads(path.read_text(encoding="utf-8"))["model_cfg"])
 
 
