@@ -114,28 +114,12 @@ def make_open_clip(settings: MatcherSettings, texts: Iterable[str]) -> OpenClipD
         model_config = _model_config(name)
     except (RuntimeError, OSError, ValueError, KeyError) as error:
         raise MatcherError(f"matcher.base={settings.base!r}: {first_line(error)}") from error
-    preprocess = cast(dict[str, object], model.visual.preprocess_cfg)
     config: dict[str, object] = {
         "model_cfg": model_config | {"quick_gelu": quick},
-        "preprocess_cfg": preprocess,
+        "preprocess_cfg": model.visual.preprocess_cfg,
     }
-    image = OpenClipImage(model)
-    spec = EncoderSpec(
-        family="open_clip",
-        base=settings.base,
-        image_size=_size(preprocess["size"]),
-        dim=int(cast(int, model_config["embed_dim"])),
-        fit=_FITS[str(preprocess["resize_mode"])],
-        interpolation="bilinear" if preprocess["interpolation"] == "bilinear" else "bicubic",
-        mean=_rgb(preprocess["mean"]),
-        std=_rgb(preprocess["std"]),
-        trained_blocks=trained_blocks(image, settings.trained_blocks),
-        train_text=settings.train_text,
-        dropout=settings.dropout,
-        image_model=name,
-    )
     vocabulary = Vocabulary.build(texts, settings.vocabulary)
-    encoder = OpenClipDual(spec, model, tokenizer, config, vocabulary)
+    encoder = OpenClipDual(_spec(settings, model, config), model, tokenizer, config, vocabulary)
     encoder.set_scale(float(model.logit_scale.detach()))
     return encoder
 
@@ -152,7 +136,7 @@ def restore_open_clip(spec: EncoderSpec, vocabulary: Vocabulary, folder: Path) -
         config = json.loads((parts / _CONFIG).read_text(encoding="utf-8"))
         text = dict(config["model_cfg"]["text_cfg"])
         if "hf_model_name" in text:
-            text["hf_model_name"] = str(parts / "text")
+            text |= {"hf_model_name": str(parts / "text"), "hf_model_pretrained": False}
         model = open_clip.create_model(
             name, load_weights=False, pretrained_text=False, text_cfg=text
         )
@@ -162,6 +146,23 @@ def restore_open_clip(spec: EncoderSpec, vocabulary: Vocabulary, folder: Path) -
             f"{parts}: {first_line(error)}; copy the matcher folder again"
         ) from error
     return OpenClipDual(spec, model, tokenizer, config, vocabulary)
+
+
+def _spec(settings: MatcherSettings, model: nn.Module, config: dict[str, object]) -> EncoderSpec:
+    preprocess = cast(dict[str, object], config["preprocess_cfg"])
+    return EncoderSpec(
+        family="open_clip",
+        base=settings.base,
+        image_size=_size(preprocess["size"]),
+        dim=cast(int, cast(dict[str, object], config["model_cfg"])["embed_dim"]),
+        fit=_FITS[str(preprocess["resize_mode"])],
+        interpolation="bilinear" if preprocess["interpolation"] == "bilinear" else "bicubic",
+        mean=_rgb(preprocess["mean"]),
+        std=_rgb(preprocess["std"]),
+        trained_blocks=trained_blocks(OpenClipImage(model), settings.trained_blocks),
+        train_text=settings.train_text,
+        dropout=settings.dropout,
+    )
 
 
 def _model_config(name: str) -> dict[str, object]:

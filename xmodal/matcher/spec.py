@@ -35,7 +35,7 @@ class EncoderSpec:
     dropout: float = 0.0
     head: Head = "tuned"
     image_model: str = ""
-    """The image tower's own name (timm or open_clip), for towers and open_clip."""
+    """What the image tower is: timm's name of it, or the model type of a dual encoder."""
     max_tokens: int = 32
     """Longest text in the text tower's own tokens."""
     max_words: int = 64

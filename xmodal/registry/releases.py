@@ -5,7 +5,6 @@ saved matcher -> register -> xmodal/3 @challenger -> (gate, move_pointer) -> @ch
 
 import importlib.metadata
 import os
-import shutil
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,6 +12,7 @@ from pathlib import Path
 import mlflow.pyfunc
 import numpy as np
 import pandas as pd
+import yaml
 from mlflow import MlflowClient
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
@@ -23,7 +23,7 @@ from xmodal.errors import MatcherError
 from xmodal.registry.pointer import MatcherVersion, Release
 from xmodal.registry.runs import Run, Tracker, metric_name
 
-MATCHER = "matcher"  # the saved matcher's folder inside the MLflow model
+MATCHER = "matcher"  # the logged model's name
 PINNED = ("torch", "torchvision", "timm", "transformers", "open_clip_torch", "safetensors", "numpy")
 ABOUT = (
     "Text and pictures of a shop's products in one vector space, with a reranker beside it. "
@@ -85,7 +85,7 @@ def fetch(tracker: Tracker, uri: str, cache: Path) -> Path:
     """
     name, version = resolve(tracker, uri)
     folder = cache / f"{name}-{version}"
-    if not (folder / MATCHER).is_dir():
+    if not folder.is_dir():
         os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
         cache.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=cache) as beside:
@@ -96,7 +96,8 @@ def fetch(tracker: Tracker, uri: str, cache: Path) -> Path:
                 tracking_uri=tracker.uri,
             )
             Path(got).rename(folder)
-    return folder / MATCHER
+    flavors = yaml.safe_load((folder / "MLmodel").read_text(encoding="utf-8"))["flavors"]
+    return folder / str(flavors["python_function"]["data"])
 
 
 def resolve(tracker: Tracker, uri: str) -> tuple[str, str]:
@@ -136,8 +137,7 @@ def _create(run: Run, name: str, folder: Path, tags: Mapping[str, str], facts: V
     )
     with tempfile.TemporaryDirectory() as beside:
         packed = Path(beside) / "model"
-        # MLmodel names the data folder: the copy gives it the one name that `fetch` looks for
-        _pack(Path(shutil.copytree(folder, Path(beside) / MATCHER)), packed, facts.dim)
+        _pack(folder, packed, facts.dim)
         client.log_model_artifacts(model.model_id, str(packed))
     client.finalize_logged_model(model.model_id, "READY")
     for key, value in facts.metrics.items():
