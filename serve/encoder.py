@@ -16,6 +16,10 @@ class EncoderStage:
         self._stage = Stage(home, open_encoder)
         await self._stage.holder.start()
 
+    async def check_health(self) -> None:
+        """A replica without an open release, or deaf to its moves, is replaced, not kept."""
+        self._stage.holder.check()
+
     async def encode(self, release: str, query: Query, deadline_s: float) -> Encoded:
         """The query's vector by that release."""
         async with self._stage.holder.use(release) as held:

@@ -76,6 +76,13 @@ class Holder(Generic[Part]):
         if self._watching is not None:
             self._watching.cancel()
 
+    def check(self) -> None:
+        """Raises ReleaseError where nothing is open, or nobody watches the pointer any more."""
+        if self.live is None:
+            raise ReleaseError("no release is open")
+        if self._watching is None or self._watching.done():
+            raise ReleaseError("the release pointer is no longer watched")
+
     @asynccontextmanager
     async def use(self, release_id: str | None = None) -> AsyncIterator[Held[Part]]:
         """Lend the live release, or the one of that id (opened if this process lacks it)."""
@@ -95,14 +102,15 @@ class Holder(Generic[Part]):
     async def follow(self) -> None:
         """Look at the pointer once, and move if it moved."""
         release = await asyncio.to_thread(read_pointer, self._home)
+        if release is not None and release.id == self._live:
+            self.problem = self._failed = None
         if release is None or release.id == self._live or self._is_failed(release.id):
             self._drop_unused()
             return
         try:
             await self._hold(release)
-        except (XmodalError, OSError, RuntimeError) as error:
-            # The old release goes on; the reason is on /readyz.
-            self.problem, self._failed = str(error), (release.id, time.monotonic())
+        except Exception as error:  # whatever is wrong with it, the old one goes on
+            self.problem, self._failed = _reason(error), (release.id, time.monotonic())
             log.exception("event=release_refused release=%s", release.id)
             return
         old, self._live = self._live, release.id
@@ -115,9 +123,9 @@ class Holder(Generic[Part]):
             await asyncio.sleep(WATCH_S)
             try:
                 await self.follow()
-            except (XmodalError, OSError) as error:
-                self.problem = str(error)
-                log.warning("event=pointer_unreadable message=%s", error)
+            except Exception as error:  # noqa: BLE001  # a watch that ends is never noticed
+                self.problem = _reason(error)
+                log.warning("event=pointer_unreadable message=%s", self.problem)
 
     async def _hold(self, release: Release) -> Held[Part]:
         """Open a release once, however many ask for it."""
@@ -140,3 +148,9 @@ class Holder(Generic[Part]):
                 del self._held[release_id]
                 self._locks.pop(release_id, None)
                 log.warning("event=release_dropped release=%s", release_id)
+
+
+def _reason(error: Exception) -> str:
+    """One line for /readyz; an error that is not ours needs its kind to be understood."""
+    text = " ".join(str(error).split())
+    return text if isinstance(error, XmodalError) else f"{type(error).__name__}: {text}"

@@ -20,6 +20,10 @@ class RerankerStage:
         self._stage = Stage(home, _open)
         await self._stage.holder.start()
 
+    async def check_health(self) -> None:
+        """A replica without an open release, or deaf to its moves, is replaced, not kept."""
+        self._stage.holder.check()
+
     async def rerank(
         self, release: str, encoded: Encoded, candidates: Candidates, deadline_s: float
     ) -> NDArray[np.float32]:

@@ -21,6 +21,10 @@ class RetrieverStage:
         self._stage = Stage(home, open_retriever)
         await self._stage.holder.start()
 
+    async def check_health(self) -> None:
+        """A replica without an open release, or deaf to its moves, is replaced, not kept."""
+        self._stage.holder.check()
+
     async def retrieve(
         self, release: str, vector_D: NDArray[np.float32], k: int, wanted: Filter, kind: Kind
     ) -> Candidates:
