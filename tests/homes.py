@@ -114,7 +114,7 @@ def add_release(home: Path, catalog: Catalog, seed: int) -> Release:
 def tiny_reranker(encoder: Encoder, seed: int = 0) -> Reranker:
     """A reranker of random weights that counts as much as the first stage."""
     torch.manual_seed(seed)
-    spec = RerankerSpec(encoder.dim, len(encoder.vocabulary), products=5, words=4, bank=5)
+    spec = RerankerSpec(encoder.dim, len(encoder.vocabulary), pictures=5, words=4, bank=5)
     reranker = Reranker(spec)
     reranker.weights[:] = torch.tensor([0.0, 0.0, 1.0])
     return reranker

@@ -84,8 +84,8 @@ class TrainingSettings(Branch):
     """Passes over the products of `train`."""
     batch: int = Field(default=512, ge=2)
     """Pairs per step, over all workers; never changed in silence."""
-    learning_rate: float = Field(default=1e-3, gt=0)
-    """Peak rate, reached after the warm-up."""
+    learning_rate: float | None = Field(default=None, gt=0)
+    """Peak rate, reached after the warm-up; derived from the base model if not given."""
     weight_decay: float = Field(default=0.05, ge=0)
     """AdamW's decay, on matrices only."""
     warmup_share: float = Field(default=0.1, ge=0, lt=1)

@@ -14,10 +14,10 @@ def test_tune_leaves_the_best_trial_as_a_matcher(small_shop, capsys):
     assert "trials, best first" in capsys.readouterr().out
     folder = small_shop.parent / "home/runs/search"
     best = max(
-        max(json.loads(line)["mrr@10"] for line in path.read_text().splitlines())
+        max(json.loads(line)["map"] for line in path.read_text().splitlines())
         for path in folder.glob("trials/*/history.jsonl")
     )
-    assert load_matcher(folder / "matcher").facts.evaluation["mrr@10"] == best
+    assert load_matcher(folder / "matcher").facts.evaluation["map"] == best
 
 
 @pytest.mark.slow

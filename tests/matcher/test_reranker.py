@@ -23,9 +23,10 @@ def make_tokens(*looks: int) -> torch.Tensor:
 
 def make_reranker() -> Reranker:
     torch.manual_seed(0)
-    reranker = Reranker(RerankerSpec(dim=8, vocabulary=9, products=4, words=2, bank=3))
+    reranker = Reranker(RerankerSpec(dim=8, vocabulary=9, pictures=4, words=2, bank=3))
     words = torch.tensor([[RED, SHOE], [RED, 0], [BLUE, SHOE], [BLUE, 0]])
-    reranker.neighbours.remember(make_tokens(0, 0, 1, 1), words, torch.ones(512))
+    tokens, spread = make_tokens(0, 0, 1, 1), torch.ones(512)
+    reranker.neighbours.remember(tokens, torch.arange(4), words, spread)
     reranker.hubness.bank_NE[:, 0] = 1.0
     return reranker
 
@@ -61,6 +62,15 @@ def test_a_candidate_never_reads_its_own_words():
     assert (similar <= 0.999).all()
 
 
+def test_a_candidate_never_reads_its_own_words_off_another_of_its_pictures():
+    memory = Neighbours(4, 2, 9)
+    words = torch.tensor([[RED, SHOE], [RED, SHOE], [BLUE, SHOE], [BLUE, 0]])
+    tokens = make_tokens(0, 0, 0, 1)
+    memory.remember(tokens, torch.tensor([7, 7, 8, 9]), words, torch.ones(512))
+    similar, row = memory.nearest(tokens[:1])
+    assert row[0, similar[0] > 0].tolist() == [2]
+
+
 def test_look_alikes_found_again_are_the_same():
     memory, tokens = make_reranker().neighbours, candidates()[0]
     fresh = memory.nearest(tokens)
@@ -71,7 +81,7 @@ def test_look_alikes_found_again_are_the_same():
 def test_a_word_of_every_product_weighs_less_than_a_rare_one():
     memory = Neighbours(3, 2, 9)
     words = torch.tensor([[SHOE, RED], [SHOE, 0], [SHOE, 0]])
-    memory.remember(make_tokens(0, 1, 2), words, torch.ones(512))
+    memory.remember(make_tokens(0, 1, 2), torch.arange(3), words, torch.ones(512))
     assert memory.weight_V[RED] > memory.weight_V[SHOE] > 0
     assert memory.weight_V[BLUE] == 0
 

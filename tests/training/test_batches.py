@@ -67,3 +67,10 @@ def test_a_caption_fits_the_products_that_have_all_it_states():
     uses = np.array([states_both, states_colour, states_nothing, states_both])
     fits = captions_that_fit(codes, uses)
     assert fits.tolist() == [[1, 0, 0, 1], [1, 1, 0, 1], [0, 0, 0, 0], [1, 0, 0, 1]]
+
+
+def test_a_title_is_never_a_negative_of_a_product_that_bears_it():
+    rows = [("t", 0, "title", []), ("t", 1, "title", []), ("x", 1, "glossary", [])]
+    sampler = Sampler(make_table(*rows), Numbers(), Numbers(), batch=4, word_dropout=0.0, seed=3)
+    for batch in (batch for epoch in range(5) for batch in sampler.epoch(epoch)):
+        assert batch.fits.to_image_BN[batch.caption_B == 0].all()

@@ -93,3 +93,12 @@ def test_a_saved_table_opens_as_it_was(tmp_path):
     loaded = load_table(tmp_path)
     assert loaded.caption_uses.tolist() == table.caption_uses.tolist()
     assert loaded.codes_PC.tolist() == table.codes_PC.tolist()
+
+
+def test_a_title_fits_all_that_bear_it_whichever_caption_they_drew():
+    rows = [("t", 0, "title", []), ("t", 1, "title", []), ("x", 1, "glossary", [])]
+    table = make_table(*rows, ("u", 2, "title", []))
+    text = {name: number for number, name in enumerate(["t", "x", "u"])}
+    asked = np.array([text["t"], text["x"], text["u"]])
+    bears = table.bearers(asked, np.array([0, 1, 2]))
+    assert bears.tolist() == [[1, 1, 0], [0, 1, 0], [0, 0, 1]]

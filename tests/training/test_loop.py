@@ -9,7 +9,7 @@ import torch.multiprocessing as mp
 from torch.nn.parallel import DistributedDataParallel
 
 from tests.training.toy import make_plan
-from xmodal.training.loop import Progress
+from xmodal.training.loop import OBJECTIVE, Progress
 from xmodal.training.state import save_state
 from xmodal.training.worker import train_worker
 
@@ -88,7 +88,7 @@ def test_training_stops_when_patience_ends():
     progress = Progress()
     for figure in (0.1, 0.3, 0.2, 0.3):
         assert not progress.is_over(epochs=10, patience=2)
-        progress.note({"mrr@10": figure})
+        progress.note({OBJECTIVE: figure})
     assert progress.is_over(epochs=10, patience=2)
     assert progress.best_epoch == 1
 

@@ -5,7 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
+from tests.factories import tiny_encoder
 from tests.shops import make_rows, take_in, write_csv
 from tests.training.toy import tiny_base
 from xmodal.errors import SettingsError
@@ -20,7 +22,7 @@ from xmodal.training.held_out import load_valset
 from xmodal.training.names import run_name
 from xmodal.training.prepare import load_plan, prepare
 from xmodal.training.state import save_state
-from xmodal.training.worker import train_worker
+from xmodal.training.worker import set_dropout, train_worker
 
 SPLITS = ["train"] * 9 + ["val"] * 2 + ["dev"]
 
@@ -93,7 +95,7 @@ def test_a_run_ends_as_a_matcher_that_loads(shop, tmp_path):
     folder = shop[0] / "runs" / "first"
     done = finish(folder, plan, tmp_path, tmp_path)
     matcher = load_matcher(folder / "matcher")
-    assert matcher.facts.evaluation["mrr@10"] == trainee.progress.best
+    assert matcher.facts.evaluation["map"] == trainee.progress.best
     assert finished(folder) == done
     for name, weight in trainee.encoder.trained_state().items():
         assert torch.equal(matcher.encoder.get_parameter(name), weight), name
@@ -105,6 +107,24 @@ def test_the_base_is_made_once_and_shares_the_cache(shop):
     made = (folder / "matcher.json").stat().st_mtime_ns
     assert load_matcher(folder).encoder.spec.head == "linear"
     assert (make_base(*shop, "first") / "matcher.json").stat().st_mtime_ns == made
+
+
+def test_a_base_is_made_where_the_text_tower_is_trained_too(shop, tmp_path):
+    _, catalog, usual = shop
+    matcher = usual.matcher.model_copy(update={"train_text": True})
+    settings = usual.model_copy(update={"matcher": matcher})
+    make_plan((tmp_path, catalog, settings), settings=settings)
+    encoder = load_matcher(make_base(tmp_path, catalog, settings, "first")).encoder
+    vectors = encoder.encode_text(encoder.inputs.texts(["Red Shoes", "Blue Hats"]))
+    assert vectors.norm(dim=1).tolist() == pytest.approx([1, 1])
+
+
+def test_dropout_is_set_in_the_heads_and_not_in_pretrained_blocks():
+    encoder = tiny_encoder()
+    encoder.tuned = nn.Sequential(nn.Dropout(0.0))
+    set_dropout(encoder, 0.4)
+    assert (encoder.image_out.dropout.p, encoder.text_out.dropout.p) == (0.4, 0.4)
+    assert encoder.tuned[0].p == 0.0
 
 
 def test_a_run_is_named_by_what_shapes_it(shop):

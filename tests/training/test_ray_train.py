@@ -55,7 +55,7 @@ def test_best_and_last_checkpoint_are_kept_and_no_other(undisturbed):
     folders = {path.name for path in best.parent.glob("checkpoint_*") if path.is_dir()}
     assert folders == {best.name, last.name}
     history = read_progress(last).history
-    assert read_progress(best).history[-1]["mrr@10"] == max(row["mrr@10"] for row in history)
+    assert read_progress(best).history[-1]["map"] == max(row["map"] for row in history)
 
 
 @pytest.mark.slow

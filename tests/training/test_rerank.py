@@ -1,5 +1,7 @@
 """xmodal/training/{rerank,fusion,remembered}.py on a small shop that is taken in for real."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -7,11 +9,11 @@ import torch
 from tests.factories import tiny_encoder
 from tests.shops import make_rows, take_in, write_csv
 from xmodal.matcher.tokens import fit_patch_tokens
-from xmodal.retrieval.embed import embed_here
+from xmodal.retrieval.embed import embed_here, embed_texts
 from xmodal.retrieval.store import Plan
 from xmodal.settings import RerankerSettings, Settings
 from xmodal.training.remembered import remembered
-from xmodal.training.rerank import train_reranker
+from xmodal.training.rerank import _mine, train_reranker
 
 SETTINGS = Settings(reranker=RerankerSettings(epochs=2, batch=8, negatives=3, candidates=10))
 
@@ -45,6 +47,29 @@ def test_titles_come_first_among_remembered_words(shop):
     assert known.titles[0] == titles[known.product_M[0]]
     words = encoder.vocabulary.encode(known.titles[0])
     assert known.words_ML[0][: len(set(words))].tolist() == list(dict.fromkeys(words))
+
+
+def mine(shop, titles, negatives=3):
+    """Lists of the shop's train products under `titles`; the split of each wrong picture."""
+    encoder, catalog, store = shop
+    known = remembered(encoder, catalog, store.product_row, np.random.default_rng(0))
+    captions = [[titles[place % len(titles)]] for place in range(len(known.captions))]
+    known = replace(known, captions=captions)
+    vectors = torch.from_numpy(embed_texts(encoder, known.titles))
+    settings = Settings(reranker=RerankerSettings(negatives=negatives))
+    return known, _mine(known, store, np.arange(len(captions)), vectors, settings)
+
+
+def test_wrong_pictures_are_of_train_and_never_bear_the_title(shop):
+    known, lists = mine(shop, ["one", "two"])
+    title = dict(zip(known.row_M.tolist(), known.titles, strict=True))
+    assert lists.rows_QK.shape == (len(known.row_M), 4)
+    for right, *wrong in lists.rows_QK.tolist():
+        assert title[right] not in {title[row] for row in wrong}  # a KeyError were it not train's
+
+
+def test_one_title_on_all_products_makes_no_list_and_gives_the_cross_attention_no_say(shop):
+    assert not len(mine(shop, ["one"])[1].rows_QK)
 
 
 def test_the_loss_falls_and_is_reported(shop):

@@ -75,6 +75,7 @@ def open_gallery(
     """
     products = catalog.products(["product_id", "title", "split"])
     store_row_N = np.arange(store.rows)
+    vector_ND = np.asarray(store.column("vector"), dtype=np.float32)
     if split is not None:
         is_in = pc.equal(products["split"], split).to_numpy(zero_copy_only=False)
         store_row_N = np.flatnonzero(is_in[store.product_row])
@@ -84,7 +85,7 @@ def open_gallery(
                 f"no product of split {split!r} has a picture; the catalogue has the splits "
                 f"{', '.join(known)}"
             )
-    vector_ND = np.asarray(store.column("vector"), dtype=np.float32)[store_row_N]
+        vector_ND = vector_ND[store_row_N]
     product_row_N = store.product_row[store_row_N]
     if kind == "product":
         titles = products["title"].to_pylist()

@@ -19,7 +19,7 @@ from xmodal.evaluation.slices import Slices, attribute_slices, slice_means
 from xmodal.evaluation.tasks import Task, TaskName, image_task, text_task, title_task
 from xmodal.matcher.saved import Matcher
 from xmodal.retrieval.embed import FeatureStore, embed_pictures, embed_texts
-from xmodal.retrieval.metrics import PerQuery, Run, means, per_query, ranked
+from xmodal.retrieval.metrics import PerQuery, Run, cut, means, per_query, ranked
 from xmodal.retrieval.topk import Floats, topk
 from xmodal.settings import Settings
 
@@ -149,12 +149,12 @@ def make_runs(
     reranker = contender.matcher.reranker
     depth = max(DEPTH, candidates) if reranker else DEPTH
     run = gallery.search(list(task.texts), vectors, depth)
-    found = [(contender.name, run)]
+    found = [(contender.name, cut(run, DEPTH))]
     if reranker is not None:
         again = rerank(
             contender.matcher, task.texts, run, gallery, contender.store, candidates=candidates
         )
-        found.append((f"{contender.name} + rerank", again))
+        found.append((f"{contender.name} + rerank", cut(again, DEPTH)))
     return found
 
 

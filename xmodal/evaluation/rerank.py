@@ -3,7 +3,7 @@
 Shapes: K candidates of one query, T C patch tokens, N pictures.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -28,11 +28,13 @@ def rerank(
     store: FeatureStore,
     *,
     candidates: int,
+    titles: Sequence[str | None] | None = None,
 ) -> Run:
     """`run` with the first `candidates` of each query re-ordered; the rest keep their places.
 
-    With a gallery of pictures alone the reranker is given no title. A product of several pictures
-    is judged by the one that its query found best, as in serving.
+    With a gallery of pictures alone the reranker is given no title; with one of products, `titles`
+    (by product row). A product of several pictures is judged by the one that its query found best,
+    as in serving.
     """
     row_of = {product: row for row, product in enumerate(gallery.product_ids)}
     names = list(texts)
@@ -47,7 +49,9 @@ def rerank(
             first_K = np.array([run[name][product] for product in products], np.float32)
             rows_K = np.array([row_of[product] for product in products], np.int64)
             pictures_K = _best_pictures(gallery, rows_K, one["vector_BD"][0].numpy())
-            logits = _score(matcher, one, first_K, store.take(pictures_K, ["tokens", "scale"]))
+            tokens = store.take(pictures_K, ["tokens", "scale"])
+            shown = None if titles is None else [titles[row] or "" for row in rows_K.tolist()]
+            logits = _score(matcher, one, first_K, tokens, shown)
             again[name] = _merged(products, logits, order[candidates:])
     return again
 
@@ -63,12 +67,17 @@ def _encode(matcher: Matcher, texts: list[str]) -> Features:
 
 @torch.inference_mode()
 def _score(
-    matcher: Matcher, query: Features, first_K: Floats, tokens: Mapping[str, np.ndarray]
+    matcher: Matcher,
+    query: Features,
+    first_K: Floats,
+    tokens: Mapping[str, np.ndarray],
+    titles: list[str] | None,
 ) -> list[float]:
     assert matcher.reranker is not None
     first_BK = torch.from_numpy(first_K)[None]
     codes, steps = torch.from_numpy(tokens["tokens"]), torch.from_numpy(tokens["scale"])
-    logits_BK: Tensor = matcher.reranker(query, first_BK, dequantise(codes, steps)[None], None)
+    words = None if titles is None else matcher.encoder.inputs.words(titles)[None]
+    logits_BK: Tensor = matcher.reranker(query, first_BK, dequantise(codes, steps)[None], words)
     logits: list[float] = logits_BK[0].float().tolist()
     return logits
 

@@ -10,7 +10,7 @@ from xmodal.evaluation.judge import DEPTH
 from xmodal.evaluation.rerank import rerank
 from xmodal.matcher.saved import Matcher
 from xmodal.retrieval.embed import FeatureStore, embed_texts
-from xmodal.retrieval.metrics import Qrels, Run, means, per_query, ranked
+from xmodal.retrieval.metrics import Qrels, Run, cut, means, per_query
 
 
 @dataclass(frozen=True)
@@ -47,8 +47,13 @@ def evaluate_file(
     vectors = embed_texts(matcher.encoder, list(queries.texts.values()))
     run = gallery.search(list(queries.texts), vectors, max(DEPTH, candidates))
     if candidates:
-        run = rerank(matcher, queries.texts, run, gallery, store, candidates=candidates)
-    best = {query: {p: run[query][p] for p in ranked(run[query])[:DEPTH]} for query in run}
+        titles = None
+        if gallery.kind == "product":
+            titles = catalog.products(["title"])["title"].to_pylist()
+        run = rerank(
+            matcher, queries.texts, run, gallery, store, candidates=candidates, titles=titles
+        )
+    best = cut(run, DEPTH)
     relevant = sum(grade > 0 for query in queries.texts for grade in queries.qrels[query].values())
     inside = sum(grade > 0 for grades in qrels.values() for grade in grades.values())
     return FileResult(best, means(per_query(best, qrels)), len(qrels), relevant - inside)

@@ -72,21 +72,20 @@ def image_task(
         chosen = _sample(qrels, limit, seed)
         images = {query: judged.images[query] for query in chosen}
         return Task("image-image", part, {q: qrels[q] for q in chosen}, images=images)
-    by_title = _by_title(catalog, shown)
-    qrels = {
-        product: {other: 1 for other, _ in same if other != product}
-        for same in by_title.values()
+    title_of = {
+        product: same
+        for same in _by_title(catalog, shown).values()
         if len(same) > 1
         for product, split in same
         if split == part
     }
-    if not qrels:
+    if not title_of:
         return None
-    chosen = _sample(qrels, limit, seed)
+    chosen = _sample(title_of, limit, seed)
     return Task(
         "image-image",
         part,
-        {query: qrels[query] for query in chosen},
+        {query: {other: 1 for other, _ in title_of[query] if other != query} for query in chosen},
         asks={query: query for query in chosen},
         notes=("relevant are the other products of the same title",),
     )

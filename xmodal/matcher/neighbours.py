@@ -4,10 +4,11 @@
     -> how well the query's words are among them
 
 A tuned tower knows its train pictures by heart, so what it says of them is no evidence on new
-ones; the base tower has never seen a caption. A candidate's own picture is left out, so that its
-own title is never read (`benchmarks/quality/`: val MRR x 1.25 on 40,000 products).
+ones; the base tower has never seen a caption. A candidate that is itself remembered is left out
+with all its pictures, so that its own title is never read (`benchmarks/quality/`: val MRR x 1.25
+on 40,000 products).
 
-Shapes: B queries, K candidates, T C patch tokens, M remembered products, L words of a product,
+Shapes: B queries, K candidates, T C patch tokens, M remembered pictures, L words of a product,
 W words of a query, V vocabulary, P look, S nearest look-alikes.
 """
 
@@ -28,30 +29,36 @@ _MOST_FOUND = 100_000  # pictures whose look-alikes are kept at hand, 0.4 kB eac
 
 
 class Neighbours(nn.Module):
-    """Remembered train products: how their pictures look, and which words they bear."""
+    """Remembered train pictures: how they look, and which words their products bear."""
 
     look_MP: Tensor
+    owner_M: Tensor
     words_ML: Tensor
     weight_V: Tensor
     emphasis_P: Tensor
     sharpness: Tensor
 
-    def __init__(self, products: int, words: int, vocabulary: int) -> None:
+    def __init__(self, pictures: int, words: int, vocabulary: int) -> None:
         super().__init__()
-        self.register_buffer("look_MP", torch.zeros(products, LOOK))
-        self.register_buffer("words_ML", torch.zeros(products, words, dtype=torch.int32))
+        self.register_buffer("look_MP", torch.zeros(pictures, LOOK))
+        self.register_buffer("owner_M", torch.zeros(pictures, dtype=torch.int32))
+        self.register_buffer("words_ML", torch.zeros(pictures, words, dtype=torch.int32))
         self.register_buffer("weight_V", torch.zeros(vocabulary))
         self.register_buffer("emphasis_P", torch.ones(LOOK))
         self.register_buffer("sharpness", torch.tensor(20.0))
         self._found: dict[bytes, list[Tensor]] = {}  # look-alikes by the look's hash
 
-    def remember(self, tokens_MTC: Tensor, words_ML: Tensor, spread: Tensor) -> None:
-        """Take in the train products: patch tokens of a picture, and word ids (0 = none) of each.
+    def remember(
+        self, tokens_MTC: Tensor, owner_M: Tensor, words_ML: Tensor, spread: Tensor
+    ) -> None:
+        """Take in the train pictures: patch tokens, product, and word ids (0 = none) of each.
 
         Args:
+            owner_M: equal numbers are pictures of one product.
             spread: spread of the base tokens' dimensions before whitening, as the encoder has it.
         """
         self._found.clear()
+        self.owner_M.copy_(owner_M)
         self.emphasis_P.copy_(spread[:LOOK].clamp(min=1e-3).sqrt())
         self.look_MP.copy_(self.look(tokens_MTC))
         self.words_ML.copy_(words_ML)
@@ -103,7 +110,10 @@ class Neighbours(nn.Module):
 
     def _nearest(self, look_NP: Tensor) -> tuple[Tensor, Tensor]:
         similar_NM = look_NP @ self.look_MP.T
-        similar_NM.masked_fill_(similar_NM > _ITSELF, -1.0)
+        is_itself_NM = similar_NM > _ITSELF
+        for picture in is_itself_NM.any(1).nonzero().flatten().tolist():
+            own = self.owner_M[is_itself_NM[picture]]
+            similar_NM[picture, torch.isin(self.owner_M, own)] = -1.0
         best = similar_NM.topk(min(NEAREST, similar_NM.shape[1]), dim=1)
         return best.values, best.indices
 

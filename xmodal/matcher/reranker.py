@@ -37,10 +37,10 @@ class RerankerSpec:
 
     dim: int
     vocabulary: int
-    products: int
-    """Train products that it remembers."""
+    pictures: int
+    """Train pictures that it remembers."""
     words: int
-    """Most words that it remembers of each."""
+    """Most words that it remembers of each one's product."""
     bank: int
     """Train captions that tell a hub."""
 
@@ -75,7 +75,7 @@ class Reranker(nn.Module):
     def __init__(self, spec: RerankerSpec) -> None:
         super().__init__()
         self.spec = spec
-        self.neighbours = Neighbours(spec.products, spec.words, spec.vocabulary)
+        self.neighbours = Neighbours(spec.pictures, spec.words, spec.vocabulary)
         self.hubness = Hubness(spec.bank)
         self.cross = CrossAttention(spec.dim, spec.vocabulary)
         self.register_buffer("weights", torch.zeros(len(TERMS)))

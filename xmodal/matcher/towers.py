@@ -51,8 +51,8 @@ class Towers(Encoder):
         for frozen in (self.lower, self.base, self.text):
             frozen.requires_grad_(False)
         if spec.train_text:
-            probe = self.inputs.texts(["a"])
-            train_used(self.text, lambda: self.text(probe["ids_BT"], probe["mask_BT"]))
+            probe = torch.ones(1, 2, dtype=torch.long)  # any ids: what matters is what they reach
+            train_used(self.text, lambda: self.text(probe, probe))
         self.features, channels, lower = self._measure()
         if self.is_tuned:
             self.tuned = _for_training(self.base, lower)
@@ -142,13 +142,16 @@ class Towers(Encoder):
 
     def text_head(self, features: Features) -> Tensor:
         """Unit vectors (B, D), float32, of what `text_trunk` gave."""
-        if self.spec.train_text:
-            sentence_BS = self.text(features["ids_BT"], features["mask_BT"])
-        else:
-            sentence_BS = features["sentence_BS"].float()
+        sentence_BS = self.sentence(features)
         if self.spec.head == "linear":
             return cast(Tensor, self.text_out(sentence_BS))
         return cast(Tensor, self.text_out(sentence_BS, features["words_BW"]))
+
+    def sentence(self, features: Features) -> Tensor:
+        """The sentence model's features (B, S) of what `text_trunk` gave."""
+        if "sentence_BS" in features:
+            return features["sentence_BS"].float()
+        return cast(Tensor, self.text(features["ids_BT"], features["mask_BT"]))
 
     def save_parts(self, folder: Path) -> None:
         """The text model's config and the tokenizer."""

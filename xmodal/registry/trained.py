@@ -13,7 +13,7 @@ from xmodal.registry.tracked import tracked
 from xmodal.retrieval.ray_embed import embed_matcher
 from xmodal.settings import Settings
 from xmodal.training.history import Metrics, epoch_line
-from xmodal.training.ray_train import TrainResult, train_encoder
+from xmodal.training.ray_train import OBJECTIVE, TrainResult, train_encoder
 from xmodal.training.ray_tune import TuneResult, tune_encoder
 from xmodal.training.rerank import train_reranker
 
@@ -68,8 +68,13 @@ def rerank_tracked(
     return folder
 
 
-def tune_tracked(home: Path, catalog: Catalog, settings: Settings, run: str) -> TuneResult:
-    """Search `tuning.space` as `run`; the same run of a home goes on where it stopped."""
+def tune_tracked(
+    home: Path, catalog: Catalog, settings: Settings, run: str, *, is_first_known: bool = False
+) -> TuneResult:
+    """Search `tuning.space` as `run`; the same run of a home goes on where it stopped.
+
+    With `is_first_known` the settings as they stand are not tried again.
+    """
     with (
         tracked(home, settings, catalog, run) as record,
         progress("cache features", catalog.n_products) as bar,
@@ -80,7 +85,16 @@ def tune_tracked(home: Path, catalog: Catalog, settings: Settings, run: str) -> 
             record.metrics(shown, epoch)
             say(f"{trial}: {epoch_line(metrics, settings.training.epochs)}")
 
-        result = tune_encoder(home, catalog, settings, run, report, progress=bar.advance)
+        result = tune_encoder(
+            home,
+            catalog,
+            settings,
+            run,
+            report,
+            progress=bar.advance,
+            is_first_known=is_first_known,
+        )
     trials = sorted(result.trials, key=lambda trial: -trial.best)
-    table("trials, best first", {t.name: f"val MRR {t.best:.4f}  {t.point}" for t in trials})
+    rows = {t.name: f"val {OBJECTIVE} {t.best:.4f}  {t.point}" for t in trials}
+    table("trials, best first", rows)
     return result

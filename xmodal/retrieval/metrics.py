@@ -79,6 +79,11 @@ def ranked(answer: Mapping[str, float]) -> list[str]:
     return sorted(answer, key=lambda product: (-answer[product], product))
 
 
+def cut(run: Run, depth: int) -> Run:
+    """The `depth` best products of each answer: runs to be compared are of one depth."""
+    return {query: {p: run[query][p] for p in ranked(run[query])[:depth]} for query in run}
+
+
 def _ndcg(products: Sequence[str], relevant: Mapping[str, int]) -> float:
     ideal = sorted(relevant.values(), reverse=True)[:_DEPTH]
     gains = [relevant.get(product, 0) for product in products]

@@ -114,7 +114,7 @@ class Sampler:
         _drop_words(text, self.word_dropout, mine, self.batch, rng)
         fits_NN = captions_that_fit(
             self.table.codes_PC[product_N], self.table.caption_uses[caption_N]
-        )
+        ) | self.table.bearers(text_N, product_N)
         return Batch(
             text={name: torch.from_numpy(x) for name, x in text.items()},
             image={

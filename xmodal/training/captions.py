@@ -2,7 +2,7 @@
 
 A table is a folder of `.npy` files, memory-mapped: ten million products cost a worker no memory.
 
-Shapes: P train products that have both a picture and a caption, C attribute columns.
+Shapes: P train products that have both a picture and a caption, C attribute columns, N pairs.
 """
 
 from collections import Counter
@@ -51,6 +51,20 @@ class PairTable:
         """One image store row a product, each of its pictures alike; `u_P` uniform in [0, 1)."""
         counts_P = np.diff(self.image_start)
         return self.image_row[self.image_start[:-1] + (u_P * counts_P).astype(np.int64)]
+
+    def bearers(self, text_N: Ints, product_N: Ints) -> NDArray[np.bool_]:
+        """(N, N) bool: [i, j] where text i is among the captions of product j, drawn or not."""
+        counts_N = np.diff(self.caption_start)[product_N]
+        place_N = np.repeat(np.arange(len(product_N)), counts_N)
+        offset = np.arange(len(place_N)) - np.repeat(counts_N.cumsum() - counts_N, counts_N)
+        borne = self.caption_text[self.caption_start[product_N][place_N] + offset]
+        unique, which_N = np.unique(text_N, return_inverse=True)
+        at = np.searchsorted(unique, borne).clip(max=len(unique) - 1)
+        is_asked = unique[at] == borne
+        bears_UN = np.zeros((len(unique), len(product_N)), dtype=np.bool_)
+        bears_UN[at[is_asked], place_N[is_asked]] = True
+        bears_NN: NDArray[np.bool_] = bears_UN[which_N]
+        return bears_NN
 
     def save(self, folder: Path) -> None:
         """Write one `.npy` a field into `folder`, which exists."""

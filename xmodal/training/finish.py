@@ -54,7 +54,8 @@ def finish(
     encoder.load_trained_state(read_weights(best))
     fit_tokens(encoder, plan)
     done = Finished(
-        metrics=progress.history[progress.best_epoch],
+        # Of equal epochs Ray keeps the later one: the figures are those of the weights.
+        metrics=read_progress(best).history[-1],
         history=progress.history,
         facts=dict(plan.facts),
     )

@@ -6,7 +6,7 @@ stage too much. A change that is not clearly better than the first stage is not 
 Shapes: Q queries, K candidates, N pictures, S look-alikes.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -86,13 +86,14 @@ def fuse(
     queries: Mapping[str, str],
     *,
     candidates: int,
+    is_cross_trained: bool = True,
 ) -> Fusion:
     """Set the reranker's weights by the val `queries` (id to text) and say what they bring."""
     judged = _judge(reranker, encoder, catalog, store, (queries, candidates))
     nothing = (0.0,) * len(TERMS)
     if judged is None:
         return Fusion(nothing, _SHARPNESS[1], 0, 0.0, 0.0)
-    weights, sharpness = _climb(judged)
+    weights, sharpness = _climb(judged, _GRID if is_cross_trained else (*_GRID[:2], (0.0,)))
     before, after = judged.values(nothing, sharpness), judged.values(weights, sharpness)
     gain = after - before
     if not float(gain.mean()) > float(gain.std()) / len(gain) ** 0.5:
@@ -102,11 +103,11 @@ def fuse(
     return Fusion(weights, sharpness, len(gain), float(before.mean()), float(after.mean()))
 
 
-def _climb(judged: _Judged) -> tuple[tuple[float, ...], float]:
-    """The best weights of the grid, one coordinate at a time."""
+def _climb(judged: _Judged, grids: Sequence[Sequence[float]]) -> tuple[tuple[float, ...], float]:
+    """The best weights of the grids, one coordinate at a time."""
     best, sharpness, value = (0.0,) * len(TERMS), _SHARPNESS[1], -1.0
     for _ in range(_ROUNDS):
-        for axis, grid in enumerate(_GRID):
+        for axis, grid in enumerate(grids):
             for weight in grid:
                 tried = (*best[:axis], weight, *best[axis + 1 :])
                 for sharp in _SHARPNESS if axis == 0 else (sharpness,):
@@ -124,42 +125,48 @@ def _judge(
     asked: tuple[Mapping[str, str], int],
 ) -> _Judged | None:
     queries, candidates = asked
-    texts, right = _unseen(catalog, queries)
+    texts, right, known = _unseen(catalog, queries)
     if not texts:
         return None
     vector_QD = embed_texts(encoder, texts)
-    vectors_ND = store.column("vector").astype(np.float32)
+    vectors_ND = np.asarray(store.column("vector"), dtype=np.float32)
     first_QK, rows_QK = topk(vector_QD, vectors_ND, min(candidates, len(vectors_ND)))
     product_QK = np.asarray(store.product_row)[rows_QK]
     right_QK = np.stack([np.isin(p, r) for p, r in zip(product_QK, right, strict=True)])
-    again_QK = _again(product_QK)  # another picture of a product
+    known_QK = np.stack([np.isin(p, r) for p, r in zip(product_QK, known, strict=True)])
+    gone_QK = _again(product_QK) | known_QK  # another picture of a product; trained on as right
     first = torch.from_numpy(first_QK)
-    first[torch.from_numpy(again_QK)] = -torch.inf
-    right_QK &= ~again_QK
+    first[torch.from_numpy(gone_QK)] = -torch.inf
+    right_QK &= ~gone_QK
     words = torch.from_numpy(_words(encoder, texts))
     near, others = _terms(reranker, store, rows_QK, torch.from_numpy(vector_QD), words)
     many_Q = torch.tensor([len(r) for r in right], dtype=torch.float32)
     return _Judged(first, torch.from_numpy(right_QK), many_Q, near, others)
 
 
-def _unseen(catalog: Catalog, queries: Mapping[str, str]) -> tuple[list[str], list[Ints]]:
-    """Texts and relevant product rows of the queries; those of train's captions are left out."""
-    row_of = {name: row for row, name in enumerate(catalog.products(["product_id"])[0].to_pylist())}
-    qrels = catalog.judged("val").qrels
-    found = [
-        (
-            text,
-            np.array(
-                [row_of[p] for p, grade in qrels.get(name, {}).items() if grade and p in row_of]
-            ),
-        )
-        for name, text in queries.items()
-    ]
-    found = [(text, rows) for text, rows in found if len(rows)]
+def _unseen(
+    catalog: Catalog, queries: Mapping[str, str]
+) -> tuple[list[str], list[Ints], list[Ints]]:
+    """Texts of the queries, relevant product rows, and those to be left out of the answer.
+
+    Queries whose very text train has seen are left out, unless hardly any other is there. Of
+    queries made of titles the train products of that title are left out: they were learnt.
+    """
+    judged = catalog.judged("val")
+    products = catalog.products(["product_id", "split"])
+    split = np.array(products["split"].to_pylist(), dtype=object)
+    row_of = {name: row for row, name in enumerate(products["product_id"].to_pylist())}
+    found = []
+    for name, text in queries.items():
+        grades = judged.qrels.get(name, {})
+        rows = np.array([row_of[p] for p, g in grades.items() if g and p in row_of], np.int64)
+        learnt = rows[split[rows] == "train"] if judged.made else rows[:0]
+        if len(rows) > len(learnt):
+            found.append((text, np.setdiff1d(rows, learnt), learnt))
     seen = set(catalog.pairs("train")["text"].to_pylist())
-    unseen = [(text, rows) for text, rows in found if text not in seen]
+    unseen = [one for one in found if one[0] not in seen]
     chosen = unseen if len(unseen) >= _FEW else found
-    return [text for text, _ in chosen], [rows for _, rows in chosen]
+    return [one[0] for one in chosen], [one[1] for one in chosen], [one[2] for one in chosen]
 
 
 @torch.inference_mode()

@@ -3,7 +3,7 @@
 Shapes: N pictures of the image store.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -60,6 +60,9 @@ def build_valset(
 ) -> ValSet:
     """The queries of `val`, and a gallery of all its pictures and a sample of those of `train`.
 
+    Where the queries are made of titles, a train product of an asked title is not shown: to find
+    what one was trained on would pick the epoch that remembers best.
+
     Args:
         text_number: row in the text store of each query text.
         product_N: the product row of each image store row.
@@ -68,16 +71,20 @@ def build_valset(
         CatalogError: no query has a relevant product in the gallery.
     """
     products = catalog.products(["product_id", "split"])
-    split = products["split"].to_numpy(zero_copy_only=False)
+    split = np.array(products["split"].to_pylist(), dtype=object)
+    judged = catalog.judged("val")
+    if judged.made:
+        split[_train_rows(products, [judged.qrels[query] for query in queries])] = "hidden"
     gallery = choose_gallery(split[product_N], seed)
     rows = product_N[gallery]
     shown = np.unique(rows)
     names = products["product_id"].take(pa.array(shown)).to_pylist()
-    qrels = _within(catalog.judged("val").qrels, queries, set(names))
+    qrels = _within(judged.qrels, queries, set(names))
     if not qrels:
         raise CatalogError(
-            f"{catalog.manifest.source}: no judged query of split val has a relevant product with "
-            "a picture, so nothing can pick the best checkpoint; give val products pictures"
+            f"{catalog.manifest.source}: no text query of split val has a relevant product with "
+            "a picture, so nothing can pick the best checkpoint; give val products titles and "
+            "pictures, or judged queries by catalog.queries"
         )
     return ValSet(
         query_ids=list(qrels),
@@ -95,6 +102,14 @@ def choose_gallery(split_N: np.ndarray[tuple[int], np.dtype[np.object_]], seed: 
     room = max(0, min(GALLERY - len(val), len(train)))
     sample = np.random.default_rng(seed).choice(train, size=room, replace=False)
     return np.sort(np.concatenate([val, sample]))
+
+
+def _train_rows(products: pa.Table, qrels: Sequence[Mapping[str, int]]) -> Ints:
+    """Rows of the train products that any of `qrels` names."""
+    asked = {product for grades in qrels for product in grades}
+    names, splits = products["product_id"].to_pylist(), products["split"].to_pylist()
+    known = enumerate(zip(names, splits, strict=True))
+    return np.array([row for row, (p, s) in known if s == "train" and p in asked], dtype=np.int64)
 
 
 def _within(

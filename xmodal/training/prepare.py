@@ -27,6 +27,7 @@ from xmodal.storage import publish, read_json, write_json_atomic
 from xmodal.training.batches import MIN_STEPS, passes_of, steps_of
 from xmodal.training.captions import PairTable, build_table
 from xmodal.training.held_out import GALLERY, ValSet, build_valset, sample_queries
+from xmodal.training.recipe import derived, why
 from xmodal.training.texts import TextStore, write_texts
 
 PLAN_FILE = "plan.json"
@@ -73,6 +74,8 @@ def prepare(
     """
     folder = home / "runs" / run
     claim_run(folder, catalog, settings)
+    reasons = why(settings.matcher, settings.training)
+    settings = derived(settings)
     pairs = catalog.pairs("train")
     captions = list(dict.fromkeys(pairs["text"].to_pylist()))
     encoder = _first_encoder(folder / "start", catalog, settings, captions)
@@ -93,7 +96,7 @@ def prepare(
         table.save(temporary)
         valset.save(temporary / "val.json")
     plan = _plan(folder, catalog, settings, cache / "images", text_folder)
-    plan = replace(plan, facts=_facts(table, valset, settings.training))
+    plan = replace(plan, facts=_facts(table, valset, settings.training) | reasons)
     write_json_atomic(folder / PLAN_FILE, plan.as_config())
     return plan
 

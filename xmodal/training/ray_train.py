@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from xmodal.training.prepare import TrainPlan
 
 Progress = Callable[[int], None]
-OBJECTIVE = "mrr@10"
+OBJECTIVE = "map"  # as in loop.py, which Ray's controller need not import
 # Logical CPUs of a worker: two workers and what else a job needs fit two cores.
 WORKER_CPUS = 0.5
 

@@ -72,26 +72,32 @@ def tune_encoder(
     report: ReportTrial,
     *,
     progress: Progress = lambda _: None,
+    is_first_known: bool = False,
 ) -> TuneResult:
     """Search `tuning.space`; the best trial's checkpoint becomes `<home>/runs/<name>/matcher`.
 
     Args:
         report: called in this process after each epoch of each trial: its name, figures, epoch.
         progress: told the products whose features were cached, before the first trial.
+        is_first_known: the settings as they stand have been trained; else they are the first trial.
 
     Raises:
         SettingsError: a space that cannot be searched.
         ServiceError: the cluster has no room for one trial, or no dashboard.
     """
     from xmodal.training.finish import finish, finished
-    from xmodal.training.space import at_point, check_space
+    from xmodal.training.recipe import derived
+    from xmodal.training.space import at_point, check_space, first_point
 
+    settings = derived(settings)
     check_space(settings)
     folder = home / "runs" / name
     room = find_room(settings.training.workers, settings.training.gpu)
     plan = prepare_run(home, catalog, settings, name, progress)
     if (done := finished(folder)) is None:
-        best = max(search(folder, settings, room, report), key=lambda trial: trial.best)
+        first = None if is_first_known else first_point(settings)
+        trials = search(folder, settings, room, report, first)
+        best = max(trials, key=lambda trial: trial.best)
         checkpoint = train.Result.from_path(str(folder / "trials" / best.name))
         kept = checkpoint.get_best_checkpoint(OBJECTIVE, "max")
         assert kept is not None
@@ -106,8 +112,17 @@ def tune_encoder(
     )
 
 
-def search(folder: Path, settings: "Settings", room: Room, report: ReportTrial) -> list[Trial]:
+def search(
+    folder: Path,
+    settings: "Settings",
+    room: Room,
+    report: ReportTrial,
+    first: dict[str, Any] | None = None,
+) -> list[Trial]:
     """Run the trials of `folder`, which has a plan, or those that a killed job left undone.
+
+    Args:
+        first: the point that the search begins with, if any.
 
     Raises:
         ServiceError: no dashboard, or every trial failed.
@@ -122,7 +137,7 @@ def search(folder: Path, settings: "Settings", room: Room, report: ReportTrial) 
             trainable,
             param_space={"folder": str(folder), "worker_cpus": room.worker_cpus}
             | {item.setting: _domain(settings, item) for item in settings.tuning.space},
-            tune_config=_tune_config(settings, room),
+            tune_config=_tune_config(settings, room, first),
             run_config=tune.RunConfig(name="tune", storage_path=str(folder), verbose=0),
         )
     with _followed(folder, report):
@@ -207,10 +222,7 @@ def _followed(folder: Path, report: ReportTrial) -> Iterator[None]:
         yield
 
 
-def _tune_config(settings: "Settings", room: Room) -> tune.TuneConfig:
-    from xmodal.training.space import first_point
-
-    first = first_point(settings)
+def _tune_config(settings: "Settings", room: Room, first: dict[str, Any] | None) -> tune.TuneConfig:
     return tune.TuneConfig(
         metric=OBJECTIVE,
         mode="max",

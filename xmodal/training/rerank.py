@@ -4,8 +4,8 @@
     train titles -> hard negatives of the first stage -> cross-attention, listwise loss
     val queries -> weights of the three terms; 0 where a term does not help on products unseen
 
-Shapes: Q queries, B of a step, K candidates, N pictures, M remembered products, T C patch tokens,
-W words, L words of a product.
+Shapes: Q queries, B of a step, K candidates, N pictures, M remembered products, R pictures of
+them, T C patch tokens, W words, L words of a product.
 """
 
 from collections.abc import Callable
@@ -35,15 +35,20 @@ Report = Callable[[dict[str, float], int], None]
 MOST_BANK = 2_048
 MOST_QUERIES = 8_192
 _MINED = 50  # candidates of the first stage that negatives are drawn from
+_SPARE = 4  # draws for each negative that the first stage does not find
 
 
 @dataclass(frozen=True)
 class Lists:
-    """Training lists: Q queries with K pictures each, the first of which is right."""
+    """Training lists: Q queries with K pictures each, the first of which is right.
+
+    The words are of another caption than the query: what a product with text could show.
+    """
 
     vector_QD: Tensor
     words_QW: Tensor
     rows_QK: Ints
+    titles_QKW: Tensor
 
 
 def train_reranker(
@@ -65,7 +70,7 @@ def train_reranker(
     spec = RerankerSpec(
         dim=encoder.dim,
         vocabulary=len(encoder.vocabulary),
-        products=len(known.row_M),
+        pictures=len(known.row_R),
         words=known.words_ML.shape[1],
         bank=min(MOST_BANK, len(known.row_M)),
     )
@@ -75,13 +80,22 @@ def train_reranker(
     vector_QD = torch.from_numpy(embed_texts(encoder, [known.titles[i] for i in chosen]))
     _fill_bank(reranker.hubness, encoder, vector_QD)
     lists = _mine(known, store, chosen, vector_QD, settings)
-    if lists.rows_QK.shape[1] > 1:
+    if len(lists.rows_QK):
         _learn(reranker, store, lists, settings, report)
     queries = sample_queries(
         catalog.judged("val").queries, settings.evaluation.max_queries, settings.seed
     )
     candidates = settings.reranker.candidates
-    return reranker, fuse(reranker, encoder, catalog, store, queries, candidates=candidates)
+    fusion = fuse(
+        reranker,
+        encoder,
+        catalog,
+        store,
+        queries,
+        candidates=candidates,
+        is_cross_trained=len(lists.rows_QK) > 0,
+    )
+    return reranker, fusion
 
 
 def take_tokens(store: FeatureStore, rows: Ints) -> Tensor:
@@ -91,8 +105,13 @@ def take_tokens(store: FeatureStore, rows: Ints) -> Tensor:
 
 
 def _remember(memory: Neighbours, encoder: Encoder, store: FeatureStore, known: Remembered) -> None:
-    spread = encoder.patch.get_buffer("base_spread")
-    memory.remember(take_tokens(store, known.row_M), torch.from_numpy(known.words_ML), spread)
+    owner_R = known.owner_R
+    memory.remember(
+        take_tokens(store, known.row_R),
+        torch.from_numpy(owner_R),
+        torch.from_numpy(known.words_ML[owner_R]),
+        encoder.patch.get_buffer("base_spread"),
+    )
 
 
 def _fill_bank(hubness: Hubness, encoder: Encoder, vector_QD: Tensor) -> None:
@@ -104,22 +123,29 @@ def _fill_bank(hubness: Hubness, encoder: Encoder, vector_QD: Tensor) -> None:
 def _mine(
     known: Remembered, store: FeatureStore, chosen: Ints, vector_QD: Tensor, settings: Settings
 ) -> Lists:
-    """The first stage's hardest wrong pictures of each chosen product's caption."""
-    vectors_ND = store.column("vector").astype(np.float32)
-    product_N = np.asarray(store.product_row)
-    _, found_QK = topk(vector_QD.numpy(), vectors_ND, min(_MINED, len(vectors_ND)))
+    """The first stage's hardest wrong pictures of each chosen product's title, all of `train`.
+
+    A product that bears the title too is never wrong. Where the first stage finds too few wrong
+    ones, any of train fill the list up; a title that all products bear makes no list.
+    """
+    wanted, total = settings.reranker.negatives, len(known.row_M)
+    vectors_MD = store.take(known.row_M, ["vector"])["vector"].astype(np.float32)
+    _, found_QK = topk(vector_QD.numpy(), vectors_MD, min(_MINED, total))
     same = known.same_title()
     rng = np.random.default_rng(settings.seed)
-    rows = []
+    queries, places = [], []
     for query, place in enumerate(chosen):
-        wrong = [row for row in found_QK[query] if product_N[row] not in same[place]]
-        rows.append((known.row_M[place], rng.permutation(wrong)[: settings.reranker.negatives]))
-    most = min((len(wrong) for _, wrong in rows), default=0)
-    words_QW = known.title_words_MW[chosen]
+        drawn = [*rng.permutation(found_QK[query]), *rng.integers(total, size=_SPARE * wanted)]
+        wrong = [other for other in drawn if other not in same[place]][:wanted]
+        if len(wrong) == wanted:
+            queries.append(query)
+            places.append([place, *wrong])
+    places_QK = np.array(places, dtype=np.int64).reshape(len(places), 1 + wanted)
     return Lists(
-        vector_QD,
-        torch.from_numpy(words_QW),
-        np.array([[right, *wrong[:most]] for right, wrong in rows], dtype=np.int64),
+        vector_QD[queries],
+        torch.from_numpy(known.title_words_MW[places_QK[:, 0]]),
+        known.row_M[places_QK],
+        torch.from_numpy(known.other_words_MW[places_QK]),
     )
 
 
@@ -138,7 +164,7 @@ def _learn(
         order, total = rng.permutation(len(lists.rows_QK)), 0.0
         for step in range(steps):
             some = order[step * size : (step + 1) * size]
-            loss = _list_loss(reranker, store, lists, some)
+            loss = _list_loss(reranker, store, lists, some, with_titles=step % 2 == 1)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             torch.nn.utils.clip_grad_norm_(cross.parameters(), settings.training.clip_norm)
@@ -149,9 +175,16 @@ def _learn(
     cross.eval()
 
 
-def _list_loss(reranker: Reranker, store: FeatureStore, lists: Lists, some: Ints) -> Tensor:
+def _list_loss(
+    reranker: Reranker, store: FeatureStore, lists: Lists, some: Ints, *, with_titles: bool
+) -> Tensor:
     """Listwise loss, in nats: the right picture stands first in each row."""
+    titles_BKW = None
+    if with_titles:
+        # A list whose right product has no second caption would show which one it is.
+        is_told_B = (lists.titles_QKW[some, 0] > 0).any(dim=1)
+        titles_BKW = lists.titles_QKW[some] * is_told_B[:, None, None]
     rows_BK = lists.rows_QK[some]
     tokens = take_tokens(store, rows_BK.ravel()).unflatten(0, rows_BK.shape)
-    logits_BK = reranker.cross(lists.vector_QD[some], lists.words_QW[some], tokens)
+    logits_BK = reranker.cross(lists.vector_QD[some], lists.words_QW[some], tokens, titles_BKW)
     return cross_entropy(logits_BK, torch.zeros(len(some), dtype=torch.long))

@@ -44,24 +44,29 @@ def write_texts(
     if not (folder / NAMES).exists():
         # Texts of one length share a batch: less padding, less time.
         order = np.argsort([len(text) for text in texts], kind="stable")
-        chunks = [
-            embed([texts[row] for row in order[start : start + chunk]])
-            for start in range(0, len(texts), chunk)
-        ]
+        parts: dict[str, list[NDArray[np.generic]]] = {}
+        for start in range(0, len(texts), chunk):
+            made = embed([texts[row] for row in order[start : start + chunk]])
+            for name, rows in made.items():
+                parts.setdefault(name, []).append(_narrow(rows))
         with publish(folder) as temporary:
-            for name in chunks[0]:
-                stacked = _stack([part[name] for part in chunks])
-                np.save(temporary / f"{name}.npy", stacked[np.argsort(order)])
-            write_json_atomic(temporary / NAMES, sorted(chunks[0]))
+            for name in list(parts):
+                _write(temporary / f"{name}.npy", parts.pop(name), order)
+            write_json_atomic(temporary / NAMES, sorted(made))
     return TextStore(folder)
 
 
-def _stack(parts: list[NDArray[np.generic]]) -> NDArray[np.generic]:
-    """All rows under each other, padded with zeros to the widest; float32 becomes float16."""
-    width = max(part.shape[1] for part in parts)
-    padded = [
-        np.pad(part, [(0, 0), (0, width - part.shape[1])] + [(0, 0)] * (part.ndim - 2))
-        for part in parts
-    ]
-    stacked: NDArray[np.generic] = np.concatenate(padded)
-    return stacked.astype(np.float16) if stacked.dtype == np.float32 else stacked
+def _narrow(rows: NDArray[np.generic]) -> NDArray[np.generic]:
+    return rows.astype(np.float16) if rows.dtype == np.float32 else rows
+
+
+def _write(path: Path, parts: list[NDArray[np.generic]], order: NDArray[np.int64]) -> None:
+    """Parts, one under the other, as rows `order` of a file; padded with zeros to the widest."""
+    width, tail = max(part.shape[1] for part in parts), parts[0].shape[2:]
+    shape = (len(order), width, *tail)
+    out = np.lib.format.open_memmap(path, mode="w+", dtype=parts[0].dtype, shape=shape)
+    start = 0
+    for part in parts:
+        out[order[start : start + len(part)], : part.shape[1]] = part
+        start += len(part)
+    out.flush()

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from xmodal.matcher.encoder import Encoder
+from xmodal.matcher.heads import ImageHead, TextHead
 from xmodal.matcher.saved import load_encoder
 from xmodal.retrieval.embed import open_store
 from xmodal.settings import TrainingSettings
@@ -77,6 +78,7 @@ def make_trainee(
     set_dropout(encoder, plan.dropout)
     # The layout that convolutions want, where the tuned blocks have any.
     encoder = encoder.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    assert recipe.learning_rate is not None  # a plan leaves nothing open
     optimizer = make_optimizer(
         encoder, recipe.learning_rate, recipe.weight_decay, pretrained_weights(encoder)
     )
@@ -101,10 +103,13 @@ def ddp_options(accumulate: int) -> dict[str, bool]:
 
 
 def set_dropout(encoder: nn.Module, share: float) -> None:
-    """Give every trained dropout of `encoder` this share: a tuning trial changes it alone."""
-    for part in encoder.modules():
-        if isinstance(part, nn.Dropout):
-            part.p = share
+    """Give the heads of `encoder` this share: a tuning trial changes it alone.
+
+    Pretrained blocks keep the dropout that they were pretrained with.
+    """
+    for head in encoder.modules():
+        if isinstance(head, ImageHead | TextHead):
+            head.dropout.p = share
 
 
 def pretrained_weights(encoder: Encoder) -> list[nn.Parameter]:
