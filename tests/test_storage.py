@@ -4,6 +4,8 @@ import errno
 import os
 from pathlib import Path
 
+import faiss
+import numpy as np
 import pytest
 from pyarrow import fs
 
@@ -23,6 +25,16 @@ def _fail_half_way(publishing, error=None):
     with publishing as path:
         (path / "rows" if path.is_dir() else path).write_text("half")
         raise error or ZeroDivisionError
+
+
+def _write_faiss(place):
+    vectors = faiss.IndexFlatIP(8)
+    vectors.add(np.ones((10_000, 8), np.float32))
+    faiss.write_index(vectors, place)
+
+
+def _write_numpy(place):
+    np.ones(100_000).tofile(place)
 
 
 def test_a_published_folder_appears_whole(tmp_path):
@@ -66,6 +78,19 @@ def test_a_really_full_disk_is_one_line(tmp_path):
         pytest.skip("no /dev/full here")
     with pytest.raises(StorageError, match="disk is full"), publish(tmp_path / "index"):
         Path("/dev/full").write_text("x" * 100_000)
+
+
+@pytest.mark.parametrize("write", [_write_faiss, _write_numpy])
+def test_a_library_that_fills_the_disk_is_one_line(tmp_path, write):
+    if not os.path.exists("/dev/full"):
+        pytest.skip("no /dev/full here")
+    with pytest.raises(StorageError, match="disk is full"), publish(tmp_path / "index"):
+        write("/dev/full")
+
+
+def test_an_error_that_is_not_the_disks_stays_what_it_is(tmp_path):
+    with pytest.raises(RuntimeError, match="no faith"):
+        _fail_half_way(publish(tmp_path / "index"), RuntimeError("no faith"))
 
 
 def test_what_a_dead_process_left_is_swept(tmp_path):

@@ -15,9 +15,11 @@ from pathlib import Path
 
 from pyarrow import fs
 
-from xmodal.errors import StorageError
+from xmodal.errors import StorageError, XmodalError
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
+# How FAISS, safetensors and numpy's `tofile` say it, in errors that carry no number.
+_FULL_WORDS = ("No space left", "Disk quota exceeded", " requested and ")
 
 
 @contextmanager
@@ -107,8 +109,11 @@ def _hidden(final: Path) -> Iterator[Path]:
         final.parent.mkdir(parents=True, exist_ok=True)
         _sweep(final)
         yield temporary
-    except OSError as error:
-        raise _readable(error, final) from error
+    except Exception as error:
+        mended = _readable(error, final)
+        if mended is None:
+            raise
+        raise mended from error
     finally:
         _remove(temporary)
 
@@ -150,14 +155,20 @@ def _is_alive(process: int) -> bool:
     return True
 
 
-def _readable(error: OSError, final: Path) -> Exception:
-    if error.errno in _FULL or "No space left" in str(error):
+def _readable(error: Exception, final: Path) -> StorageError | None:
+    """The line for a full disk or a place that cannot be written; None for anything else."""
+    if isinstance(error, XmodalError):
+        return None
+    number = error.errno if isinstance(error, OSError) else None
+    if number in _FULL or any(words in str(error) for words in _FULL_WORDS):
         return StorageError(
             f"{final}: the disk is full; free some space or set XMODAL_HOME to another disk"
         )
+    if not isinstance(error, OSError):
+        return None
     place = str(error.filename or "")
     is_ours = place and (place.startswith(str(final.parent)) or str(final).startswith(place))
     denied = (errno.EACCES, errno.EROFS, errno.EPERM, errno.ENOTDIR, errno.EEXIST)
-    if is_ours and error.errno in denied:
+    if is_ours and number in denied:
         return StorageError(f"{final}: cannot be written ({error.strerror}); choose another place")
-    return error
+    return None
