@@ -2,11 +2,13 @@
 
     FeatureStore (vectors, tokens) + Catalog + encoder -> <indexes>/<id>/
 
-The same inputs give the same id, and a version that is there is opened, not built again.
+The same inputs give the same id; a version that is there and whole is opened, not built again.
 Shapes: N vector rows, P products, D embedding size.
 """
 
+import math
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,7 +19,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from xmodal.catalog.store import Catalog
-from xmodal.errors import IndexDamaged
+from xmodal.errors import IndexDamaged, IndexMismatch
 from xmodal.fingerprint import code_version, of_file, of_json
 from xmodal.index.facets import write_facets
 from xmodal.index.layout import (
@@ -67,7 +69,7 @@ class Rows:
 def build_index(
     store: FeatureStore, catalog: Catalog, encoder: Encoder, encoder_fingerprint: str, indexes: Path
 ) -> Index:
-    """Publish `<indexes>/<id>` and return it opened.
+    """Publish `<indexes>/<id>` and return it opened; a damaged one in its place is replaced.
 
     Args:
         store: what="vector+tokens" of every picture of `catalog`, made by `encoder`.
@@ -79,7 +81,8 @@ def build_index(
     key = [FORMAT, encoder_fingerprint, catalog.manifest.fingerprint, code_version()]
     folder = indexes / of_json(key)
     if folder.exists():
-        return open_index(folder, encoder_fingerprint)
+        with suppress(IndexDamaged, IndexMismatch):  # then it is built anew, over the damaged one
+            return open_index(folder, encoder_fingerprint)
     titles = catalog.products(["product_id", "title"])
     rows = _rows(store, catalog, encoder, titles["title"])
     with publish(folder) as beside:
@@ -107,8 +110,8 @@ def _rows(store: FeatureStore, catalog: Catalog, encoder: Encoder, titles: pa.Ch
     pictured[np.asarray(store.product_row)] = True
     bare = np.flatnonzero(~pictured)
     texts = titles.take(pa.array(bare)).to_pylist()
-    text_ND = embed_texts(encoder, texts, BLOCK_ROWS) if texts else np.zeros((0, encoder.dim))
-    return Rows(store, np.asarray(text_ND, dtype=np.float32), bare.astype(np.int64))
+    text_ND = embed_texts(encoder, texts)
+    return Rows(store, text_ND, bare.astype(np.int64))
 
 
 def _write(
@@ -156,24 +159,28 @@ def _write_vectors(beside: Path, rows: Rows, dim: int) -> None:
     vectors = faiss.IndexFlatIP(dim + marked)
     total, filled = len(rows.product_row_N), 0
     first = rows.store.take(np.arange(1)) if rows.store.rows else {"tokens": np.zeros((1, 16, 128))}
-    shape = (total, *first["tokens"].shape[1:])
-    tokens = np.lib.format.open_memmap(beside / TOKENS, mode="w+", dtype=np.int8, shape=shape)
+    row_shape = first["tokens"].shape[1:]
+    header = {"descr": "|i1", "fortran_order": False, "shape": (total, *row_shape)}
     scales = np.zeros(total, dtype=np.float32)
-    for block in rows.blocks():
-        vector_BD = block["vector"].astype(np.float32)
-        vectors.add(np.pad(vector_BD, ((0, 0), (0, int(marked)))))
-        here = slice(filled, filled + len(vector_BD))
-        tokens[here], scales[here] = block["tokens"], block["scale"]
-        filled += len(vector_BD)
+    # Written, not mapped: on a full disk a write is an error, a mapped page is a SIGBUS.
+    with (beside / TOKENS).open("wb") as tokens:
+        np.lib.format.write_array_header_1_0(tokens, header)
+        for block in rows.blocks():
+            vector_BD = block["vector"].astype(np.float32)
+            vectors.add(np.pad(vector_BD, ((0, 0), (0, int(marked)))))
+            tokens.write(block["tokens"].astype(np.int8).tobytes())
+            scales[filled : filled + len(vector_BD)] = block["scale"]
+            filled += len(vector_BD)
+        # Texts have no tokens: a hole in the file reads as zeros.
+        tokens.truncate(tokens.tell() + (total - filled) * math.prod(row_shape))
     if marked:
         vectors.add(np.pad(rows.text_ND, ((0, 0), (0, 1)), constant_values=1.0))
-    tokens.flush()
     np.save(beside / SCALES, scales)
     faiss.write_index(vectors, str(beside / VECTORS))
 
 
 def _write_probes(beside: Path, rows: Rows, catalog: Catalog, encoder: Encoder) -> None:
-    """An even sample of pictures with their products, and a few texts with their vectors."""
+    """An even sample of pictures, their rows and products; a few texts; the vectors of both."""
     sample = np.unique(np.linspace(0, max(rows.store.rows - 1, 0), SAMPLE).astype(np.int64))
     sample = sample[: rows.store.rows]
     products = catalog.products(["product_id", "title"])
@@ -182,10 +189,11 @@ def _write_probes(beside: Path, rows: Rows, catalog: Catalog, encoder: Encoder) 
     vectors = rows.store.take(sample)["vector"] if len(sample) else np.zeros((0, encoder.dim))
     np.savez(
         beside / PROBES,
+        rows=sample,
         product_ids=np.array(of["product_id"].to_pylist(), dtype=np.str_),
         vectors=vectors.astype(np.float32),
         texts=np.array(texts, dtype=np.str_),
-        text_vectors=np.asarray(embed_texts(encoder, texts, PROBE_TEXTS), dtype=np.float32),
+        text_vectors=embed_texts(encoder, texts),
     )
 
 
@@ -201,7 +209,7 @@ def _offsets(rows: Rows, catalog: Catalog, encoder: Encoder) -> dict[str, float]
     chosen = first[(held_out & titled)[product_row[first]]][:1000]
     image_PD = rows.store.take(chosen)["vector"].astype(np.float32)
     titles = products["title"].take(pa.array(product_row[chosen])).to_pylist()
-    title_PD = np.asarray(embed_texts(encoder, titles, BLOCK_ROWS), dtype=np.float32)
+    title_PD = embed_texts(encoder, titles)
     own = np.arange(len(chosen))
     return {
         "text": measure_offset(title_PD, own, image_PD, title_PD),

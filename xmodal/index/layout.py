@@ -8,7 +8,7 @@ facets.npy      int32 (keys, products): code of the attribute's value, -1 for no
 facets.json     the values behind those codes
 tokens.npy      int8 (vector rows, 16, 128): the token store; memory-mapped
 scales.npy      float32 (vector rows,): what one step of a row's int8 tokens is worth
-probes.npz      a sample of products and texts with their vectors, for the proof
+probes.npz      a sample of products (with their rows) and texts with their vectors, for the proof
 index.json      the facts below; written last
 """
 
@@ -20,7 +20,7 @@ from xmodal.errors import IndexDamaged, StorageError
 from xmodal.fingerprint import of_file
 from xmodal.storage import read_json
 
-FORMAT = 1
+FORMAT = 2
 FACTS = "index.json"
 VECTORS, ROWS, PRODUCTS, BY_ID = "index.faiss", "rows.npy", "products.arrow", "by_id.npy"
 FACETS, FACET_VALUES = "facets.npy", "facets.json"

@@ -64,6 +64,11 @@ class Index:
         none = np.empty(0, np.int64)
         return Hits(none, none, np.empty(0, np.float32))
 
+    def best_scores(self, query_QD: Floats, kind: Kind) -> Floats:
+        """The score (Q,) of each query's best row, all in one scan."""
+        scores: Floats = self.vectors.search(self._marked(query_QD, kind), 1)[0]
+        return scores[:, 0]
+
     def vector(self, vector_row: int) -> Floats:
         """The stored vector (D,) of a row, without the coordinate that marks texts."""
         whole: Floats = self.vectors.reconstruct(int(vector_row))
@@ -72,19 +77,22 @@ class Index:
     def _nearest(
         self, query_D: Floats, k: int, bitmap: NDArray[np.uint8] | None, kind: Kind
     ) -> tuple[Floats, Rows]:
-        query = np.ascontiguousarray(query_D, dtype=np.float32)
-        if self.facts.text_rows:
-            query = np.append(query, np.float32(-self._offset(kind)))
+        query = self._marked(query_D[None], kind)
         selector = None
         if bitmap is not None:
             # FAISS's Python layer takes arrays here; its type stubs know only the C++ signature.
             chosen = faiss.IDSelectorBitmap(bitmap)  # type: ignore[call-arg, arg-type]
             selector = faiss.SearchParameters(sel=chosen)  # type: ignore[call-arg]
-        scores, rows = self.vectors.search(
-            query[None], min(k, self.vectors.ntotal), params=selector
-        )
+        scores, rows = self.vectors.search(query, min(k, self.vectors.ntotal), params=selector)
         found = rows[0] >= 0
         return scores[0][found], rows[0][found]
+
+    def _marked(self, query_QD: Floats, kind: Kind) -> Floats:
+        """Queries as the rows are: with texts in the gallery, one coordinate more."""
+        query_QD = np.ascontiguousarray(query_QD, dtype=np.float32)
+        if not self.facts.text_rows:
+            return query_QD
+        return np.pad(query_QD, ((0, 0), (0, 1)), constant_values=-self._offset(kind))
 
     def _best_of_each(self, scores: Floats, rows: Rows) -> Hits:
         products = self.product_row_N[rows]
@@ -152,21 +160,25 @@ def prove_counts(index: Index) -> None:
 
 
 def self_found(index: Index) -> float:
-    """Share of the sample's products that are among the best for their own picture's vector.
+    """Share of the sample's pictures that find themselves: no row scores better than their own.
 
-    Products with the same picture tie; a tie counts as found.
+    Equal pictures tie, of one product or of many (a shop's "no image"); a tie counts as found.
+    The row must be that of the picture's product. 1 where there is no picture.
     """
     probes = load_probes(index.folder)
-    found = 0
-    for product_id, vector_D in zip(probes["product_ids"], probes["vectors"], strict=True):
-        row = index.products.row_of(str(product_id))
-        hits = index.search(vector_D, 100, kind="image")
-        equal = hits.scores >= hits.scores[:1] - SELF_TOLERANCE
-        found += row is not None and row in hits.product_rows[equal]
-    return found / max(len(probes["product_ids"]), 1)
+    found = total = len(probes["rows"])
+    if not total:
+        return 1.0
+    best_Q = index.best_scores(probes["vectors"], "image")
+    columns = zip(probes["product_ids"], probes["rows"], probes["vectors"], best_Q, strict=True)
+    for product_id, own_row, vector_D, best in columns:
+        is_best = float(index.vector(own_row) @ vector_D) >= best - SELF_TOLERANCE
+        is_own = index.product_row_N[own_row] == index.products.row_of(str(product_id))
+        found -= not (is_best and is_own)
+    return found / total
 
 
 def load_probes(folder: Path) -> dict[str, NDArray[Any]]:
-    """The sample stored beside the index: product_ids, vectors, texts, text_vectors."""
+    """The sample stored beside the index: rows, product_ids, vectors, texts, text_vectors."""
     with np.load(folder / PROBES, allow_pickle=False) as probes:
         return {name: probes[name] for name in probes.files}
