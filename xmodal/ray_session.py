@@ -6,8 +6,10 @@ that Tune's trials, each with its own workers, cannot wait for each other's CPUs
 
 import logging
 import os
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import psutil
 
@@ -26,6 +28,7 @@ FLAGS = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "TOKENIZERS_PARALLELISM": "false",
 }
+KNOCK_S = 5.0
 STORE_BYTES = 1 << 30  # features travel by memory-mapped files, not by the object store
 
 
@@ -44,8 +47,10 @@ def set_flags() -> None:
 
 
 @contextmanager
-def ray_session(settings: Settings) -> Iterator[None]:
+def ray_session(settings: Settings, code: Path | None = None) -> Iterator[None]:
     """Connect for the length of the block; a session that is already open is used as it is.
+
+    `code` is a folder that travels to a joined cluster and is imported from there.
 
     Raises:
         ServiceError: `RAY_ADDRESS` names a head that does not answer or refuses the token.
@@ -60,7 +65,7 @@ def ray_session(settings: Settings) -> Iterator[None]:
         return
     address = os.environ.get("RAY_ADDRESS")
     if address:
-        _join(address)
+        _join(address, code)
     else:
         free_bytes = psutil.virtual_memory().available
         ray.init(
@@ -78,14 +83,24 @@ def ray_session(settings: Settings) -> Iterator[None]:
         ray.shutdown()
 
 
-def _join(address: str) -> None:
+def _join(address: str, code: Path | None) -> None:
     import ray
+    from ray.exceptions import RayError
 
+    env = {"working_dir": str(code)} if code else None
     try:
-        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
-    except (ConnectionError, ValueError, ray.exceptions.RayError) as problem:
+        _knock(address)
+        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, runtime_env=env)
+    except (OSError, OverflowError, RuntimeError, ValueError, RayError) as problem:
         reason = " ".join(str(problem).split())[:200]
         raise ServiceError(
             f"no Ray head answers at {address} ({reason}); start it, give this process its token"
             " (RAY_AUTH_MODE=token), or unset RAY_ADDRESS to use this machine alone"
         ) from problem
+
+
+def _knock(address: str) -> None:
+    """Raise OSError within seconds where nothing listens: Ray itself would try for minutes."""
+    host, _, port = address.rpartition("://")[2].rpartition(":")
+    if host and port.isdigit():
+        socket.create_connection((host.strip("[]"), int(port)), KNOCK_S).close()
