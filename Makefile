@@ -40,9 +40,8 @@ down: $(READY)  ## end what `make demo` or `make serve` started, and nothing els
 	$(PY) -m serve.down --config $(CONFIG)
 
 shop: $(READY)  ## the whole job on your folder: make shop CATALOG=<folder> [GLOSSARY=<file>]
-	@test -n "$(CATALOG)" || { echo "error: say which folder: make shop CATALOG=<your folder>"; exit 2; }
-	$(PY) jobs/pipeline.py --config configs/shop.yaml --set catalog.path="$(abspath $(CATALOG))" \
-		$(if $(GLOSSARY),--set catalog.glossary="$(abspath $(GLOSSARY))") $(ARGS)
+	@test -n "$$CATALOG" || { echo "error: say which folder: make shop CATALOG=<your folder>"; exit 2; }
+	$(PY) jobs/pipeline.py --config configs/shop.yaml --catalog "$$CATALOG" --glossary "$$GLOSSARY" $(ARGS)
 
 serve: $(READY)  ## serve the home's release until Ctrl-C: make serve CONFIG=configs/shop.yaml
 	$(PY) -m serve.up --foreground --config $(CONFIG) $(ARGS)

@@ -22,7 +22,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--model", required=True, help="a saved matcher's folder, models:/name@alias, or base"
     )
-    parser.add_argument("--catalog", type=Path, required=True, metavar="DIR", help="the shop")
+    parser.add_argument("--catalog", required=True, metavar="DIR", help="the shop's folder")
     parser.add_argument(
         "--queries", type=Path, required=True, metavar="FILE", help="judged queries"
     )

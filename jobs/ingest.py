@@ -8,7 +8,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from xmodal.console import Job, job_parser, next_command, progress, run_job, say, step, table
+from xmodal.console import Job, job_parser, next_job, progress, run_job, say, step, table
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -18,8 +18,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     return run_job(parser, argv, _run, _catalog_path)
 
 
-def _catalog_path(args: argparse.Namespace) -> list[str]:
-    return [f"catalog.path={args.catalog}"] if args.catalog else []
+def _catalog_path(args: argparse.Namespace) -> list[tuple[str, str]]:
+    return [("catalog.path", args.catalog)] if args.catalog else []
 
 
 def _run(job: Job) -> int:
@@ -38,8 +38,7 @@ def _run(job: Job) -> int:
     for note in summary.notes:
         say(note)
     table("catalogue", rows_of(summary))
-    config = f" --config {job.config}" if job.config else ""
-    next_command(f"python jobs/train.py{config}")
+    next_job(job, "train")
     return 0
 
 

@@ -7,15 +7,24 @@ ingest, train, tune, rerank, evaluate, register, index, measure, gate, release. 
 under the home. A second run with nothing changed does nothing again; a killed one goes on.
 """
 
+import argparse
 import sys
 from collections.abc import Sequence
 
-from xmodal.console import Job, job_parser, next_command, run_job, table
+from xmodal.console import Job, absolute, job_parser, next_serve, run_job, table
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Parse, run the stages, print what is live."""
-    return run_job(job_parser(__doc__), argv, _run)
+    parser = job_parser(__doc__)
+    parser.add_argument("--catalog", metavar="FOLDER", help="the shop's folder (catalog.path)")
+    parser.add_argument("--glossary", metavar="FILE", help="Chinese terms (catalog.glossary)")
+    return run_job(parser, argv, _run, _places)
+
+
+def _places(args: argparse.Namespace) -> list[tuple[str, str]]:
+    given = {"catalog.path": args.catalog, "catalog.glossary": args.glossary}
+    return [(name, absolute(place)) for name, place in given.items() if place]
 
 
 def _run(job: Job) -> int:
@@ -46,7 +55,7 @@ def _run(job: Job) -> int:
     outcome = promote(home, tracker, candidate, resamples=resamples)
     table("gate", outcome.summary())
     table("pipeline", {**flow.summary(), "home": str(home)})
-    next_command(f"make serve CONFIG={job.config}")
+    next_serve(job)
     return 0
 
 

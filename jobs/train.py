@@ -9,7 +9,7 @@ there was before tuning in <home>/base/matcher. Run it again with the same setti
 import sys
 from collections.abc import Sequence
 
-from xmodal.console import Job, job_parser, next_command, run_job, step, table
+from xmodal.console import Job, job_parser, next_job, run_job, step, table
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -37,8 +37,7 @@ def _run(job: Job) -> int:
         trained = {"folder": str(result.folder), "run": run, "metrics": result.metrics}
         matcher = Flow.of(job.home, job.settings).rerank(catalog, trained)["folder"]
     table("left", {"matcher": matcher, "first stage alone": result.folder, "base": base})
-    config = f" --config {job.config}" if job.config else ""
-    next_command(f"python jobs/build_index.py{config} --matcher {matcher}")
+    next_job(job, "build_index", "--matcher", matcher)
     return 0
 
 

@@ -8,7 +8,7 @@ again with the same settings, or the same --run, and it goes on where it stopped
 import sys
 from collections.abc import Sequence
 
-from xmodal.console import Job, job_parser, next_command, run_job, step, table
+from xmodal.console import Job, job_parser, next_job, run_job, step, table
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -31,8 +31,7 @@ def _run(job: Job) -> int:
         step(f"tune {run}: {job.settings.tuning.trials} trials")
         result = tune_tracked(job.home, catalog, job.settings, run)
     table(f"run {run}", {**result.facts, "best": result.point, "matcher": result.folder})
-    config = f" --config {job.config}" if job.config else ""
-    next_command(f"python jobs/build_index.py{config} --matcher {result.folder}")
+    next_job(job, "build_index", "--matcher", result.folder)
     return 0
 
 

@@ -3,10 +3,20 @@
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
-from xmodal.console import job_parser, next_command, progress, run_job, table
+from xmodal.console import (
+    absolute,
+    job_parser,
+    next_command,
+    next_job,
+    next_serve,
+    progress,
+    run_job,
+    table,
+)
 from xmodal.errors import CatalogError, StorageError
 
 
@@ -67,11 +77,11 @@ def test_a_jobs_own_flag_becomes_a_setting():
     seen = []
     code = run_job(
         parser,
-        ["--catalog", "/shop"],
+        ["--catalog", "/shop #2"],
         lambda job: seen.append(job.settings.catalog.path) or 0,
-        lambda args: [f"catalog.path={args.catalog}"],
+        lambda args: [("catalog.path", args.catalog)],
     )
-    assert (code, seen) == (0, ["/shop"])
+    assert (code, seen) == (0, ["/shop #2"])
 
 
 def test_the_job_knows_its_home(tmp_path, monkeypatch):
@@ -97,6 +107,35 @@ def test_a_table_aligns(capsys):
 def test_the_next_command_can_be_pasted(capsys):
     next_command("make serve")
     assert capsys.readouterr().out == "\nnext: make serve\n"
+
+
+def test_the_next_job_is_typed_as_this_one_was(tmp_path, monkeypatch, capsys):
+    monkeypatch.delenv("XMODAL_HOME", raising=False)
+    (tmp_path / "my shop.yaml").write_text("seed: 1")
+    given = ["--config", str(tmp_path / "my shop.yaml")]
+    monkeypatch.setattr(sys, "executable", str(Path.cwd() / ".venv/bin/python"))
+    assert run(given, lambda job: next_job(job, "train", "--matcher", "/a b") or 0) == 0
+    typed = capsys.readouterr().out.split("next: ")[1].strip()
+    assert typed == f".venv/bin/python jobs/train.py --config '{given[1]}' --matcher '/a b'"
+    monkeypatch.setenv("PATH", str(tmp_path))
+    (tmp_path / "python").touch(mode=0o755)
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+    assert run(given, lambda job: next_job(job, "train") or 0) == 0
+    assert "next: python jobs/train.py" in capsys.readouterr().out
+
+
+def test_what_comes_next_names_the_home_and_no_config_that_is_not_there(
+    tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setenv("XMODAL_HOME", str(tmp_path))
+    assert run([], lambda job: next_serve(job) or 0) == 0
+    assert capsys.readouterr().out == f"\nnext: XMODAL_HOME={tmp_path} make serve\n"
+
+
+def test_paths_become_absolute_and_uris_stay():
+    assert absolute("my shop") == str(Path.cwd() / "my shop")
+    assert absolute("~/shop") == str(Path.home() / "shop")
+    assert absolute("s3://bucket/my shop") == "s3://bucket/my shop"
 
 
 def test_help_answers_within_a_second():

@@ -7,7 +7,7 @@ import pytest
 from pydantic import BaseModel
 
 from xmodal.errors import HomeError, SettingsError
-from xmodal.layers import flatten, load_settings, origins, resolve_home, with_values
+from xmodal.layers import flatten, load_settings, origins, resolve_home
 from xmodal.settings import Settings, SpaceItem, field_names
 
 CONFIGS = Path(__file__).parents[1] / "configs"
@@ -187,12 +187,21 @@ def test_plain_forms_of_numbers_are_read():
     assert load("matcher.image_size=[128, 96]").matcher.image_size == (128, 96)
 
 
-def test_a_trial_changes_some_values_and_keeps_the_rest():
-    settings = load("training.batch=8")
-    changed = with_values(settings, {"training.learning_rate": 0.5})
-    assert (changed.training.learning_rate, changed.training.batch) == (0.5, 8)
-    with pytest.raises(SettingsError, match="unknown"):
-        with_values(settings, {"training.rate": 0.5})
+@pytest.mark.parametrize("text", ["007", "shop #2", "~", "null", "a: b", "- x", "s3://b/c d", "{"])
+def test_a_folder_may_be_called_anything(text):
+    assert load(f"catalog.path={text}").catalog.path == text
+    assert load(("catalog.path", text)).catalog.path == text
+    assert load(environ={"XMODAL_CATALOG__PATH": text}).catalog.path == text
+
+
+def test_empty_text_takes_a_value_back(tmp_path):
+    (tmp_path / "x.yaml").write_text("catalog: {queries: mine}")
+    assert load("catalog.queries=", config=tmp_path / "x.yaml").catalog.queries is None
+
+
+def test_a_flag_of_a_job_wins_and_is_named():
+    assert load("catalog.path=a", ("catalog.path", "b")).catalog.path == "b"
+    assert origins(None, [("catalog.path", "b")], {})["catalog.path"] == "flag"
 
 
 def test_flat_names_cover_the_tree():
@@ -220,6 +229,13 @@ def test_without_config_and_home_there_is_none():
 def test_a_relative_home_is_made_absolute(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     assert resolve_home(load(), None, {"XMODAL_HOME": "shop"}) == tmp_path / "shop"
+
+
+def test_a_submitted_jobs_home_is_the_folder_itself_not_a_link_to_it(tmp_path):
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    environ = {"RAY_JOB_CONFIG_JSON_ENV_VAR": "{}", "XMODAL_HOME": str(tmp_path / "link")}
+    assert resolve_home(load(), None, environ) == tmp_path / "real"
 
 
 @pytest.mark.parametrize("home", ["", "relative/shop"])

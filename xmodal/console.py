@@ -5,6 +5,8 @@ with `_run(job: Job) -> int`. Only jobs print; a room that takes long is handed 
 """
 
 import argparse
+import shlex
+import shutil
 import sys
 import time
 import traceback
@@ -63,11 +65,11 @@ def run_job(
     parser: argparse.ArgumentParser,
     argv: Sequence[str] | None,
     run: Callable[[Job], int],
-    extra_sets: Callable[[argparse.Namespace], Sequence[str]] | None = None,
+    extra_sets: Callable[[argparse.Namespace], Sequence[tuple[str, str]]] | None = None,
 ) -> int:
     """Parse, load the settings, run; an error is one line on stderr. Returns the exit code.
 
-    `extra_sets` turns a job's own flags into settings, such as `catalog.path=...`.
+    `extra_sets` turns a job's own flags into settings and their texts: `("catalog.path", ...)`.
     """
     args = parser.parse_args(argv)
     try:
@@ -109,6 +111,21 @@ def table(title: str, rows: Mapping[str, object]) -> None:
 def next_command(command: str) -> None:
     """What to type next."""
     print(f"\nnext: {command}", flush=True)
+
+
+def next_job(job: Job, name: str, *flags: object) -> None:
+    """Which job of `jobs/` to type next, for the same shop."""
+    _next_typed(job, [_python(), f"jobs/{name}.py"], "--config {}", flags)
+
+
+def next_serve(job: Job) -> None:
+    """How to serve what the job released."""
+    _next_typed(job, ["make", "serve"], "CONFIG={}", ())
+
+
+def absolute(place: str) -> str:
+    """A path on the command line as an absolute one; a URI stays as it is."""
+    return place if "://" in place else str(Path(place).expanduser().absolute())
 
 
 @contextmanager
@@ -156,6 +173,22 @@ class _Bar:
 
     def advance(self, n: float = 1) -> None:
         self._display.advance(self._task, n)  # type: ignore[attr-defined]  # rich comes late
+
+
+def _next_typed(job: Job, words: Sequence[str], config: str, flags: Sequence[object]) -> None:
+    # Said even where the shell has it exported: it may have been given to that one command.
+    home = [f"XMODAL_HOME={shlex.quote(str(job.home))}"] if job.settings.home else []
+    given = [config.format(shlex.quote(str(job.config)))] if job.config else []
+    quoted = [shlex.quote(str(word)) for word in flags]
+    next_command(" ".join([*home, *map(shlex.quote, words), *given, *quoted]))
+
+
+def _python() -> str:
+    """What to type for this Python: `python` where that is it, else its path from here."""
+    if shutil.which("python") == sys.executable:
+        return "python"
+    path, here = Path(sys.executable), Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)
 
 
 def _print_config(settings: "Settings", args: argparse.Namespace) -> None:

@@ -18,12 +18,16 @@ from xmodal.settings import Settings, field_names
 
 _PREFIX = "XMODAL_"
 _Values = dict[str, object]
+Sets = Sequence[str | tuple[str, str]]  # `a.b=c` as typed after --set, or a flag's own (name, text)
 
 
 def load_settings(
-    config: Path | None, sets: Sequence[str] = (), environ: Mapping[str, str] | None = None
+    config: Path | None, sets: Sets = (), environ: Mapping[str, str] | None = None
 ) -> Settings:
-    """The tree of defaults, `config`, `XMODAL_*` and `sets` (`a.b=c`), each over the last.
+    """The tree of defaults, `config`, `XMODAL_*` and `sets`, each over the last.
+
+    A knob that holds text takes the text of a variable or of `--set` as it stands, so a folder
+    may be called `007` or `~`; empty text is none. Other values are read as YAML.
 
     Raises:
         SettingsError: an unreadable file, an unknown key (the nearest is named), a bad value.
@@ -44,9 +48,9 @@ def load_settings(
 
 
 def origins(
-    config: Path | None, sets: Sequence[str] = (), environ: Mapping[str, str] | None = None
+    config: Path | None, sets: Sets = (), environ: Mapping[str, str] | None = None
 ) -> dict[str, str]:
-    """Who set each knob: `default`, the config's name, the variable's name or `--set`."""
+    """Who set each knob: `default`, the config's name, the variable's, `--set` or `flag`."""
     _, sources = _layered(config, sets, environ)
     return {key: sources.get(key, "default") for key in _known()}
 
@@ -54,22 +58,6 @@ def origins(
 def flatten(settings: Settings) -> dict[str, object]:
     """Dotted name to value of every knob; the tuning space is one JSON-like list."""
     return dict(_leaves(settings.model_dump(mode="json")))
-
-
-def with_values(settings: Settings, values: Mapping[str, object]) -> Settings:
-    """The tree with some dotted names changed, validated again.
-
-    Raises:
-        SettingsError: an unknown name or a bad value.
-    """
-    tree = settings.model_dump(mode="json")
-    for key, value in values.items():
-        _check(key, "tuning")
-        _put(tree, key, value)
-    try:
-        return Settings.model_validate(tree)
-    except ValidationError as error:
-        raise SettingsError(f"{error.errors()[0]['msg']} in {dict(values)}") from error
 
 
 def resolve_home(
@@ -84,13 +72,11 @@ def resolve_home(
     given = environ.get("XMODAL_HOME") or settings.home
     if given and "://" in given:
         raise HomeError(f"home {given}: must be a folder that is mounted here, not a URI")
-    if _is_submitted(environ):
-        if not given or not Path(given).is_absolute():
-            raise HomeError(
-                "a submitted job needs an absolute XMODAL_HOME: add --runtime-env-json"
-                ' \'{"env_vars": {"XMODAL_HOME": "/shared/my-shop"}}\''
-            )
-        return Path(given)
+    if _is_submitted(environ) and not (given and Path(given).is_absolute()):
+        raise HomeError(
+            "a submitted job needs an absolute XMODAL_HOME: add --runtime-env-json"
+            ' \'{"env_vars": {"XMODAL_HOME": "/shared/my-shop"}}\''
+        )
     if given:
         return Path(given).expanduser().resolve()
     if config is None:
@@ -104,7 +90,7 @@ def _is_submitted(environ: Mapping[str, str]) -> bool:
 
 
 def _layered(
-    config: Path | None, sets: Sequence[str], environ: Mapping[str, str] | None
+    config: Path | None, sets: Sets, environ: Mapping[str, str] | None
 ) -> tuple[_Values, dict[str, str]]:
     """Dotted name to value, and to the layer that gave it."""
     values: _Values = {}
@@ -138,18 +124,23 @@ def _from_environment(environ: Mapping[str, str]) -> Iterator[tuple[str, object,
     for name, text in sorted(environ.items()):
         if name.startswith(_PREFIX):
             key = name.removeprefix(_PREFIX).lower().replace("__", ".")
-            yield key, _parsed(text, name), name
+            yield key, _parsed(key, text, name), name
 
 
-def _from_sets(sets: Sequence[str]) -> Iterator[tuple[str, object, str]]:
+def _from_sets(sets: Sets) -> Iterator[tuple[str, object, str]]:
     for item in sets:
+        if not isinstance(item, str):
+            yield *item, "flag"
+            continue
         key, equals, text = item.partition("=")
         if not equals:
             raise SettingsError(f"--set {item}: must look like training.epochs=3")
-        yield key.strip(), _parsed(text, f"--set {item}"), "--set"
+        yield key.strip(), _parsed(key.strip(), text, f"--set {item}"), "--set"
 
 
-def _parsed(text: str, source: str) -> object:
+def _parsed(key: str, text: str, source: str) -> object:
+    if _kind(key) in (str, str | None):
+        return text or None
     try:
         return yaml.safe_load(text)
     except yaml.YAMLError as error:
@@ -181,6 +172,15 @@ def _known() -> list[str]:
     """Names that a layer may set: every knob, with the tuning space as one."""
     names = [name.partition("[]")[0] for name in field_names()]
     return list(dict.fromkeys(names))
+
+
+def _kind(key: str) -> object:
+    """The type of a knob; None where there is no such knob."""
+    kind: object = Settings
+    for name in key.split("."):
+        fields: Mapping[str, Any] = getattr(kind, "model_fields", {})
+        kind = fields[name].annotation if name in fields else None
+    return kind
 
 
 def _put(tree: _Values, key: str, value: object) -> None:

@@ -28,10 +28,10 @@ def test_another_shop_is_taken_in_apart_from_the_homes_own(tmp_path):
     home = tmp_path / "home"
     own = make_catalog(home / "catalogs" / "c1", [make_product(0)])
     write_json_atomic(home / "catalog.json", {"source": own.manifest.source, "current": "c1"})
-    found = find_catalog(shop_folder(tmp_path / "shop"), home, SETTINGS, lambda _: None)
+    found = find_catalog(str(shop_folder(tmp_path / "shop")), home, SETTINGS, lambda _: None)
     assert found.n_products == 12
     assert found.path.is_relative_to(home / "cache" / "shops")
-    again = find_catalog(tmp_path / "shop", home, SETTINGS, lambda _: None)
+    again = find_catalog(str(tmp_path / "shop"), home, SETTINGS, lambda _: None)
     assert again.path == found.path
 
 
@@ -42,13 +42,13 @@ def test_the_homes_own_folder_is_its_current_catalogue(tmp_path):
     text = (source / "manifest.json").read_text().replace(str(source), str(shop))
     (source / "manifest.json").write_text(text)
     write_json_atomic(home / "catalog.json", {"source": str(shop), "current": "c1"})
-    found = find_catalog(shop, home, SETTINGS, lambda _: None)
+    found = find_catalog(str(shop), home, SETTINGS, lambda _: None)
     assert found.path == own.path
 
 
 def test_a_folder_that_is_not_there_is_named(tmp_path):
     with pytest.raises(CatalogError, match="nowhere: no such folder"):
-        find_catalog(tmp_path / "nowhere", tmp_path, SETTINGS, lambda _: None)
+        find_catalog(str(tmp_path / "nowhere"), tmp_path, SETTINGS, lambda _: None)
 
 
 def test_vectors_are_made_once(tmp_path):

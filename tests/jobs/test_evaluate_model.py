@@ -60,6 +60,10 @@ def test_a_folder_is_a_model_too(run, shop):
     assert run(model=shop / "home" / "base" / "matcher") == run()
 
 
+def test_a_uri_is_a_place_too(run, shop):
+    assert run(catalog=(shop / "catalog").as_uri()) == run()
+
+
 def test_a_split_narrows_the_gallery(run):
     code, found = run("--split", "dev")
     assert (code, {len(answer) for answer in found.values()}) == (0, {6})
@@ -70,6 +74,7 @@ BAD = [
     ({"text": "{not json"}, (), "is not JSON"),
     ({"text": '["a"]'}, (), "must be {query: {product_id: grade}}"),
     ({"catalog": "/nowhere"}, (), "/nowhere: no such folder"),
+    ({"catalog": "moon://shop"}, (), "--catalog moon://shop: not a place that can be read"),
     ({"model": "/nowhere"}, (), "/nowhere: no such folder"),
     ({}, ("--rerank",), "has no reranker"),
     ({}, ("--split", "moon"), "'moon' has a picture"),

@@ -14,7 +14,13 @@ def test_a_folder_comes_in_with_a_summary(tmp_path, monkeypatch, capsys):
     rows[7]["title"] = rows[7]["image"] = ""
     assert run("--catalog", write_csv(tmp_path / "shop", rows)) == 0
     shown = capsys.readouterr().out
-    for line in ("59, 59 images", "empty", "made of titles", "cut from train", "next: python jobs"):
+    for line in (
+        "59, 59 images",
+        "empty",
+        "made of titles",
+        "cut from train",
+        "python jobs/train.py",
+    ):
         assert line in shown
     assert "val shares a picture with train" in shown
 

@@ -29,6 +29,23 @@ def finished(tmp_path_factory, ray_cluster):
         yield folder
 
 
+def test_a_submitted_job_without_a_home_is_one_line(monkeypatch, capsys):
+    monkeypatch.setenv("RAY_JOB_CONFIG_JSON_ENV_VAR", "{}")
+    monkeypatch.delenv("XMODAL_HOME", raising=False)
+    assert main(["--config", "configs/demo.yaml"]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("error: a submitted job needs an absolute XMODAL_HOME: add --runtime")
+    assert said.count("\n") == 1
+
+
+def test_a_folder_is_found_from_where_it_was_typed(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("XMODAL_HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    for given, shown in (("shop #2", f"{tmp_path}/shop #2"), ("moon://a b", "moon://a b")):
+        assert main(["--catalog", given, "--glossary", "~"]) == 2
+        assert f"error: catalogue {shown}: no" in capsys.readouterr().err
+
+
 @pytest.mark.slow
 def test_it_ends_at_a_release_that_mlflow_can_load(finished):
     home = finished / "home"

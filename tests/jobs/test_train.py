@@ -11,7 +11,7 @@ def test_train_leaves_a_matcher_and_the_base_and_twice_is_once(small_shop, capsy
     assert train(["--config", str(small_shop), "--run", "mine", "--trace"]) == 0
     said = capsys.readouterr().out
     assert "epoch 2/2: loss " in said
-    assert "next: python jobs/build_index.py" in said
+    assert "python jobs/build_index.py --config" in said
     home = small_shop.parent / "home"
     written = (home / "runs/mine/matcher/matcher.json").stat().st_mtime_ns
     assert load_matcher(home / "base/matcher").encoder.spec.head == "linear"

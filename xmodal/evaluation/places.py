@@ -9,36 +9,44 @@ from dataclasses import replace
 from pathlib import Path
 
 import pyarrow.parquet as pq
+from pyarrow.fs import LocalFileSystem
 
 from xmodal.catalog.ingest import ingest
 from xmodal.catalog.store import Catalog, current_catalog, open_catalog
-from xmodal.errors import CatalogError
+from xmodal.errors import CatalogError, StorageError
 from xmodal.fingerprint import of_json
 from xmodal.matcher.saved import Matcher
 from xmodal.retrieval.embed import FeatureStore, embed_here, find_trunk, open_store
 from xmodal.retrieval.store import Plan, is_whole, vector_folder
 from xmodal.settings import Settings
+from xmodal.storage import filesystem
 
 
 def find_catalog(
-    folder: Path, home: Path, settings: Settings, progress: Callable[[float], None]
+    place: str, home: Path, settings: Settings, progress: Callable[[float], None]
 ) -> Catalog:
-    """The catalogue in `folder`: an ingested one, the home's own, or ingested now into a cache.
+    """The catalogue at a path or URI: an ingested one, the home's own, or ingested now.
 
     Raises:
         CatalogError: no such folder, or nothing in it that is a catalogue.
     """
-    if not folder.exists():
-        raise CatalogError(f"{folder}: no such folder; give --catalog the shop's folder")
-    if (folder / "manifest.json").exists():
-        return open_catalog(folder)
+    try:
+        system, source = filesystem(place)
+    except StorageError as error:
+        raise CatalogError(f"--catalog {error}") from error
+    if isinstance(system, LocalFileSystem):
+        if not Path(source).exists():
+            raise CatalogError(f"{place}: no such folder; give --catalog the shop's folder")
+        if (Path(source) / "manifest.json").exists():
+            return open_catalog(Path(source))
+        place = source
     own = _own(home)
-    if own is not None and Path(own.manifest.source) == folder.resolve():
+    if own is not None and own.manifest.source == source:
         return own
-    apart = home / "cache" / "shops" / of_json(str(folder.resolve()))
+    apart = home / "cache" / "shops" / of_json(source)
     # Judged queries come from the file that is evaluated, not from the home's settings.
-    chosen = settings.catalog.model_copy(update={"queries": None, "path": str(folder)})
-    return ingest(str(folder.resolve()), chosen, apart, settings.seed, progress).catalog
+    chosen = settings.catalog.model_copy(update={"queries": None, "path": place})
+    return ingest(place, chosen, apart, settings.seed, progress).catalog
 
 
 def find_vectors(
