@@ -9,6 +9,7 @@ import yaml
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "README.md").read_text()
+CONFIGS = sorted((ROOT / "configs").glob("*.yaml"))
 MAKE = (ROOT / "Makefile").read_text()
 BLOCKS = re.findall(r"```(\w*)\n(.*?)```", TEXT, re.DOTALL)
 SHELL = "\n".join(text for language, text in BLOCKS if language == "bash")
@@ -71,12 +72,21 @@ def test_settings_that_it_sets_exist():
     assert named <= set(field_names())
 
 
-def test_every_config_is_yaml_and_loads():
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_a_config_loads_and_what_it_would_search_can_be_searched(path):
     from xmodal.layers import load_settings
+    from xmodal.training.space import check_space
 
-    for path in (ROOT / "configs").glob("*.yaml"):
-        assert yaml.safe_load(path.read_text())
-        load_settings(path, environ={})
+    assert yaml.safe_load(path.read_text())
+    settings = load_settings(path, environ={})
+    if settings.tuning.trials > 0:
+        check_space(settings)
+
+
+def test_no_shop_is_named_in_code_and_configs():
+    files = [*CONFIGS, ROOT / "Makefile", ROOT / "cluster.yaml", *(ROOT / "docs").glob("*.md")]
+    code = [path for room in ("xmodal", "serve", "jobs") for path in (ROOT / room).rglob("*.py")]
+    assert not [path for path in (*files, *code) if "kagl" in path.read_text().lower()]
 
 
 def test_nothing_points_out_of_the_repository():
