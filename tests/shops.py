@@ -9,7 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from xmodal.catalog.ingest import IngestSummary, ingest
 from xmodal.settings import CatalogSettings
@@ -29,6 +29,23 @@ def encoded(seed: int = 0, kind: str = "JPEG", **how: Any) -> bytes:
     file = io.BytesIO()
     picture(seed, **how).save(file, kind)
     return file.getvalue()
+
+
+def drawn_shirts(n: int, colours: int = 1 << 24) -> list[bytes]:
+    """`n` shirts of one cut on white, each of its own size and place, in one of `colours`."""
+    rng, found = random.Random(0), []
+    shades = [tuple(rng.randbytes(3)) for _ in range(min(colours, n))]
+    for number in range(n):
+        shirt = Image.new("RGB", (96, 128), "white")
+        draw = ImageDraw.Draw(shirt)
+        dx, dy = rng.randrange(4), rng.randrange(4)
+        body = [(20, 20), (76, 20), (92, 50), (72, 56), (72, 110), (24, 110), (24, 56), (4, 50)]
+        draw.polygon([(x + dx, y + dy) for x, y in body], fill=shades[number % len(shades)])
+        shirt.putpixel((number % 96, number // 96), (250, 250, 250))  # no two are the same picture
+        file = io.BytesIO()
+        shirt.save(file, "PNG")
+        found.append(file.getvalue())
+    return found
 
 
 def make_rows(n: int = 40) -> list[Row]:

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from tests.shops import encoded, picture
-from xmodal.catalog.images import ImageFault, check_image, difference_hash
+from xmodal.catalog.images import ImageFault, check_image, difference_hash, mean_colours
 
 MOST = 1_000_000
 
@@ -117,3 +117,11 @@ def test_near_identical_pictures_have_near_hashes():
     other = check_image(encoded(2, size=(96, 128)), MOST)
     assert (small.dhash ^ large.dhash).bit_count() <= 6
     assert (small.dhash ^ other.dhash).bit_count() > 12
+
+
+def test_the_colours_are_the_mean_of_each_cell():
+    flag = Image.new("RGB", (80, 80), "red")
+    flag.paste((0, 0, 255), (40, 0, 80, 80))
+    assert mean_colours(flag) == 4 * (2 * b"\xff\0\0" + 2 * b"\0\0\xff")
+    again = check_image(saved(flag, "JPEG"), MOST).colours
+    assert max(abs(a - b) for a, b in zip(mean_colours(flag), again, strict=True)) < 8

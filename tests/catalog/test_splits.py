@@ -2,18 +2,31 @@
 
 import itertools
 import random
+import time
 
 import pytest
 
-from xmodal.catalog.splits import NEAR_BITS, Traits, cut_val, straddling, val_size
+from tests.shops import drawn_shirts
+from xmodal.catalog.images import check_image
+from xmodal.catalog.splits import NEAR_BITS, NEAR_COLOUR, Traits, cut_val, straddling, val_size
+
+GREY = bytes(48)
 
 
 def traits(products):
-    """Products as (title, [(pixels, dhash)], split)."""
+    """Products as (title, [(pixels, dhash, colours)], split); grey where no colours are given."""
     found = Traits()
     for number, (title, pictures, split) in enumerate(products):
-        found.add(f"p{number}", title, pictures, split)
+        looks = [(*picture, GREY)[:3] for picture in pictures]
+        found.add(f"p{number}", title, looks, split)
     return found
+
+
+def shirts(n, titles, **how):
+    """`n` drawn shirts on white under `titles` titles, in train."""
+    pictures = [check_image(content, 10**6) for content in drawn_shirts(n, **how)]
+    looks = [[(p.pixels, p.dhash, p.colours)] for p in pictures]
+    return [(f"Shirt {i % titles}", look, "train") for i, look in enumerate(looks)]
 
 
 def alone(n, title="shoe {}"):
@@ -22,10 +35,14 @@ def alone(n, title="shoe {}"):
 
 
 def belong_together(one, other):
-    same_pixels = {p for p, _ in one[1]} & {p for p, _ in other[1]}
+    same_pixels = {p for p, *_ in one[1]} & {p for p, *_ in other[1]}
     same_title = one[0].lower() == other[0].lower()
-    distances = [(a ^ b).bit_count() for (_, a), (_, b) in itertools.product(one[1], other[1])]
-    return bool(same_pixels) or (same_title and min(distances, default=99) <= NEAR_BITS)
+    near = [
+        (a ^ b).bit_count() <= NEAR_BITS
+        and max(abs(x - y) for x, y in zip(c, d, strict=True)) <= NEAR_COLOUR
+        for (_, a, c), (_, b, d) in itertools.product(one[1], other[1])
+    ]
+    return bool(same_pixels) or (same_title and any(near))
 
 
 def random_shop(rng, n=300):
@@ -34,7 +51,8 @@ def random_shop(rng, n=300):
     for number in range(n):
         near = hashes[rng.randrange(60)] ^ (1 << rng.randrange(64)) ^ (1 << rng.randrange(64))
         pixels = f"pixels {rng.randrange(200) if rng.random() < 0.3 else 1000 + number}"
-        products.append((f"Title {rng.randrange(20)}", [(pixels, near)], "train"))
+        colours = bytes(rng.choice((100, 110, 130)) for _ in range(2)) + bytes(46)
+        products.append((f"Title {rng.randrange(20)}", [(pixels, near, colours)], "train"))
     return products
 
 
@@ -59,6 +77,34 @@ def test_a_title_alone_is_no_identity():
     shop = traits(alone(4000, title="shirt"))
     assert cut_val(shop, 0.05, 0) == 200
     assert shop.splits.count("val") == 200
+
+
+def test_one_cut_in_many_colours_is_no_group():
+    shop = traits(shirts(600, titles=3))
+    assert cut_val(shop, 0.05, 0) == 100
+    assert straddling(shop) == {"val": 0}
+
+
+def test_one_cut_in_one_colour_is_split_and_counted():
+    shop = traits(shirts(400, titles=2, colours=1) + alone(20))
+    assert cut_val(shop, 0.05, 0) == 84
+    assert 50 < straddling(shop)["val"] <= 84
+
+
+def test_equal_pictures_are_never_split():
+    shop = traits([("shirt", [(f"pixels {i // 3}", 0)], "train") for i in range(300)])
+    assert cut_val(shop, 0.2, 0) == 60
+    assert all(len(set(shop.splits[i : i + 3])) == 1 for i in range(0, 300, 3))
+
+
+@pytest.mark.slow
+def test_alike_shapes_under_one_title_take_seconds():
+    rng = random.Random(0)
+    looks = [(f"{i}", 0, rng.randbytes(48)) for i in range(20_000)]
+    shop = traits([("shirt", [look], "train") for look in looks])
+    start = time.process_time()
+    assert cut_val(shop, 0.05, 0) == 1000
+    assert time.process_time() - start < 30
 
 
 def test_a_placeholder_picture_does_not_pull_half_the_shop_along():

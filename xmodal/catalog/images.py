@@ -33,6 +33,7 @@ class Picture:
     content: bytes  # encoded
     pixels: str  # fingerprint of the decoded pixels: equal for the same picture
     dhash: int  # 64-bit difference hash: near for near-identical pictures
+    colours: bytes  # RGB of 4 x 4 cells: what the difference hash does not see
     is_converted: bool
 
 
@@ -66,6 +67,11 @@ def difference_hash(image: Image.Image) -> int:
     return int.from_bytes(np.packbits(cells[:, :-1] < cells[:, 1:]).tobytes(), "big")
 
 
+def mean_colours(image: Image.Image) -> bytes:
+    """48 bytes: the mean RGB of each of 4 x 4 cells of an RGB picture."""
+    return image.resize((4, 4), Image.Resampling.BOX).tobytes()
+
+
 def _decoded(content: bytes, max_pixels: int) -> Picture:
     with Image.open(io.BytesIO(content), formats=_formats()) as image:
         width, height = image.size
@@ -78,7 +84,7 @@ def _decoded(content: bytes, max_pixels: int) -> Picture:
     rgb = plain if plain.mode == "RGB" else plain.convert("RGB")
     pixels = of_bytes(f"{rgb.width}x{rgb.height}:".encode() + rgb.tobytes())
     stored = _encoded(plain, kind) if is_converted else content
-    return Picture(stored, pixels, difference_hash(rgb), is_converted)
+    return Picture(stored, pixels, difference_hash(rgb), mean_colours(rgb), is_converted)
 
 
 def _plain(image: Image.Image) -> Image.Image:

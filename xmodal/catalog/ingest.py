@@ -133,12 +133,12 @@ def _take_in(
         if kept is None:
             continue
         intake.parts.add(draft, [picture.content for picture in kept])
-        hashes = [(picture.pixels, picture.dhash) for picture in kept]
+        hashes = [(picture.pixels, picture.dhash, picture.colours) for picture in kept]
         intake.traits.add(draft.product_id, draft.title, hashes, draft.split)
         intake.images += len(kept)
         intake.converted += sum(picture.is_converted for picture in kept)
         contents.add([draft.product_id, draft.title, draft.attributes, draft.description])
-        contents.add([draft.price, draft.url, draft.lang, [pixels for pixels, _ in hashes]])
+        contents.add([draft.price, draft.url, draft.lang, [pixels for pixels, *_ in hashes]])
     intake.parts.close()
     intake.quarantine.close()
     intake.digest = contents.hexdigest()

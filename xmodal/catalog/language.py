@@ -1,4 +1,4 @@
-"""Which language a line of text is in, as far as its script tells."""
+"""Which language a line of text is in, as far as its script tells; when two are one text."""
 
 
 def is_chinese(char: str) -> bool:
@@ -11,3 +11,8 @@ def language_of(text: str) -> str:
     if not text:
         return ""
     return "zh" if any(map(is_chinese, text)) else "en"
+
+
+def fold(text: str) -> str:
+    """The text without case and surplus space: equal where a shopper would see one query."""
+    return " ".join(text.casefold().split())
