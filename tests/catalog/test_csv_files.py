@@ -29,6 +29,16 @@ def test_common_dialects_are_read(mark, delimiter, end, tmp_path):
     assert rows(tmp_path, text) == [("shoe", None)]
 
 
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+@pytest.mark.parametrize(
+    "text",
+    ["id,title\n1,shoe,\n", "id,title,,\n1,shoe,,\n", "id,title,\n1,shoe\n"]
+    + [blank + "id,title\n1,shoe\n" for blank in ("\n\r\n", " \n", ",,,\n")],
+)
+def test_surplus_commas_and_blank_lines_before_the_header_are_read(mark, text, tmp_path):
+    assert rows(tmp_path, mark + text) == [("shoe", None)]
+
+
 def test_a_line_of_bad_utf8_is_alone(tmp_path):
     content = b"id,title\n1,caf\xe9\n2,shoe\n"
     assert rows(tmp_path, content)[1:] == [("shoe", None)]
@@ -38,7 +48,9 @@ def test_a_line_of_bad_utf8_is_alone(tmp_path):
 def test_a_quote_that_is_never_closed_costs_one_line(tmp_path):
     lines = "".join(f"{i},shoe {i}\n" for i in range(500))
     read = rows(tmp_path, 'id,title\n0,"open\n' + lines)
+    ids = [raw.cells["id"] for raw, _ in csv_files.read_rows(LOCAL, str(tmp_path / "x.csv"), "x")]
     assert read[0][1] == "csv_quote"
+    assert ids == ["0", *map(str, range(500))]
     assert read[1:] == [(f"shoe {i}", None) for i in range(500)]
 
 
@@ -56,7 +68,13 @@ def test_a_row_of_another_width_says_so(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("content", "message"), [(b"", "is empty"), ("id,title\n".encode("utf-16"), "is UTF-16")]
+    ("content", "message"),
+    [
+        (b"", "is empty"),
+        (b"\n\n", "is empty"),
+        ("id,title\n".encode("utf-16"), "is UTF-16"),
+        (b"id,title,couleur pr\xe9f\n1,shoe,red\n", "its first line is not UTF-8; save"),
+    ],
 )
 def test_a_file_that_is_no_csv_is_named(content, message, tmp_path):
     (tmp_path / "x.csv").write_bytes(content)

@@ -2,10 +2,11 @@
 
 import datetime as dt
 from decimal import Decimal
+from uuid import UUID
 
 import pytest
 
-from xmodal.catalog.rows import RawRow, RowFault, match_columns, to_draft
+from xmodal.catalog.rows import RawRow, RowFault, match_columns, peek_id, to_draft
 from xmodal.errors import CatalogError
 from xmodal.settings import ColumnSettings
 
@@ -40,6 +41,37 @@ def test_other_columns_are_attributes():
 )
 def test_an_attribute_is_plain_text(value, text):
     assert draft(extra=value).attributes.get("extra") == text
+
+
+@pytest.mark.parametrize("price", ["$12.99", "12,50", "n/a", "-1", "inf", "nan"])
+def test_a_price_that_is_no_number_is_an_attribute(price):
+    product = draft(price=price)
+    assert (product.price, product.attributes) == (None, {"price": price})
+
+
+def test_a_price_is_a_number():
+    assert [draft(price=p).price for p in ("12.50", 3, Decimal("1.5"), "")] == [12.5, 3, 1.5, None]
+    assert draft(price="12.50").attributes == {}
+
+
+@pytest.mark.parametrize("odd", [dt.timedelta(1), UUID(int=1), 1j, b"raw", [1], {"a": UUID(int=1)}])
+def test_an_attribute_of_an_odd_type_is_dropped_alone(odd):
+    assert draft(extra=odd, colour="Red").attributes == {"colour": "Red"}
+
+
+def test_binary_text_is_utf8():
+    product = draft(id=b"7", title="蓝 shoe".encode())
+    assert (product.product_id, product.title) == ("7", "蓝 shoe")
+    raw = RawRow("x", 1, {"id": b"7\xff", "title": "x"})
+    assert peek_id(raw, match_columns(["id", "title"], ColumnSettings(), "x")) == "7\ufffd"
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "refs"), [("a.jpg", "", ["a.jpg"]), (None, "b.jpg", ["b.jpg"])]
+)
+def test_pictures_may_lie_in_either_column(one, other, refs):
+    product = draft(image=one, images=other)
+    assert (product.images, product.attributes) == (refs, {})
 
 
 def test_a_map_of_attributes_is_spread():
@@ -86,9 +118,7 @@ def test_splits_have_other_names(given, split):
         ({"id": ["1"]}, "wrong_type"),
         ({"title": "", "image": ""}, "empty"),
         ({"title": ["a", "b"]}, "wrong_type"),
-        ({"price": "n/a"}, "price"),
-        ({"price": "-1"}, "price"),
-        ({"price": "inf"}, "price"),
+        ({"title": b"caf\xe9"}, "bad_utf8"),
         ({"image": 7}, "wrong_type"),
         ({"split": "holdout"}, "split"),
     ],

@@ -138,4 +138,4 @@ def _is_worth_saying(counts: Counter[str], n_products: int) -> bool:
     if not 2 <= len(counts) <= _MOST_VALUES or n_products < _LEAST_REPEATS * len(counts):
         return False
     is_short = all(len(value) <= _MOST_CHARS for value in counts)
-    return is_short and any(not value.replace(".", "").isdigit() for value in counts)
+    return is_short and any(char.isalpha() for value in counts for char in value)

@@ -15,6 +15,7 @@ _MOST_LINES = 200  # of one row: more is a quote that was never closed
 _MOST_CHARS = 1 << 24
 _DELIMITERS = (",", ";", "\t")
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
+_HEADER_BYTES = 1 << 16
 
 
 def column_names(system: fs.FileSystem, path: str) -> list[str]:
@@ -24,13 +25,15 @@ def column_names(system: fs.FileSystem, path: str) -> list[str]:
         CatalogError: the file is empty, or not UTF-8.
     """
     with system.open_input_stream(path) as file:
-        start = bytes(file.read(1 << 16))
+        start = bytes(file.read(_HEADER_BYTES))
     if start.startswith(_UTF16):
         raise CatalogError(f"{path}: is UTF-16; save it as UTF-8")
-    lines = start.decode("utf-8-sig", "surrogateescape").splitlines()
-    if not lines:
+    header = _header(_Lines(io.BytesIO(start)))
+    if not header:
         raise CatalogError(f"{path}: is empty; its first line must name the columns")
-    return next(csv.reader([lines[0]], delimiter=_delimiter(lines[0])))
+    if not _is_utf8(header):
+        raise CatalogError(f"{path}: its first line is not UTF-8; save the file as UTF-8")
+    return _names(header)
 
 
 def measure(system: fs.FileSystem, path: str) -> int:
@@ -40,12 +43,11 @@ def measure(system: fs.FileSystem, path: str) -> int:
 
 def read_rows(system: fs.FileSystem, path: str, name: str) -> Iterator[tuple[RawRow, int]]:
     """Yield the rows of a file, each with the bytes read so far."""
-    names = column_names(system, path)
     csv.field_size_limit(_MOST_CHARS)
     with system.open_input_stream(path, buffer_size=1 << 20) as file:
         lines = _Lines(io.BufferedReader(file))  # Arrow's own streams know no lines
-        header = lines.take()
-        delimiter = _delimiter(header)
+        header = _header(lines)
+        names, delimiter = _names(header), _delimiter(header)
         for row, (values, fault) in enumerate(_records(lines, delimiter), start=1):
             yield _raw(name, row, names, values, fault), lines.read_bytes
 
@@ -71,6 +73,20 @@ class _Lines:
         self._waiting.extendleft(reversed(lines))
 
 
+def _header(lines: _Lines) -> str:
+    """The first line that names anything; '' where there is none."""
+    while (line := lines.take()) and not line.strip("".join(_DELIMITERS) + " \r\n"):
+        pass
+    return line
+
+
+def _names(header: str) -> list[str]:
+    names = next(csv.reader([header], delimiter=_delimiter(header)))
+    while names and not names[-1].strip():
+        names.pop()  # a comma at the end of every line names nothing
+    return names
+
+
 def _records(lines: _Lines, delimiter: str) -> Iterator[tuple[list[str], RowFault | None]]:
     while line := lines.take():
         if not line.strip():
@@ -82,12 +98,18 @@ def _records(lines: _Lines, delimiter: str) -> Iterator[tuple[list[str], RowFaul
             is_open = _ends_open(more, True, delimiter)
         if is_open:
             lines.give_back(record[1:])
-            yield [line.strip()], RowFault("csv_quote", f"a quote is never closed: {line[:80]!r}")
+            fault = RowFault("csv_quote", f"a quote is never closed: {line[:80]!r}")
+            yield _first_cell(line, delimiter), fault
             continue
         try:
             yield next(csv.reader(record, delimiter=delimiter)), None
         except (csv.Error, StopIteration) as error:
-            yield [line.strip()], RowFault("csv_line", str(error))
+            yield _first_cell(line, delimiter), RowFault("csv_line", str(error))
+
+
+def _first_cell(line: str, delimiter: str) -> list[str]:
+    """What can be read of a broken line: its first cell, if that is not the broken one."""
+    return [] if line.startswith('"') else [line.split(delimiter, 1)[0].strip()]
 
 
 def _ends_open(line: str, is_open: bool, delimiter: str) -> bool:
@@ -110,6 +132,9 @@ def _ends_open(line: str, is_open: bool, delimiter: str) -> bool:
 def _raw(
     name: str, row: int, names: list[str], values: list[str], fault: RowFault | None
 ) -> RawRow:
+    surplus = values[len(names) :]
+    if surplus and not any(cell.strip() for cell in surplus):
+        values = values[: len(names)]
     cells: dict[str, object] = dict(zip(names, values, strict=False))
     if fault is None and len(values) != len(names):
         fault = RowFault("csv_columns", f"{len(values)} cells, the header has {len(names)}")

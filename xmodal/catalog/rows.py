@@ -21,7 +21,8 @@ _SPLITS: dict[str, Split] = {
     "dev": "dev",
     "test": "test",
 }
-_ALIASES = {"product_id": ("product_id", "id"), "images": ("images", "image")}
+_ALIASES = {"product_id": ("product_id", "id")}
+_IMAGES = ("images", "image")
 _NO_ATTRIBUTE = ("", "__index_level_0__", "unnamed: 0")
 
 
@@ -48,6 +49,7 @@ class Columns:
     """Which of a file's columns is what; the others are attributes."""
 
     roles: Mapping[str, str]  # role (`title`) to the file's column
+    images: Sequence[str]  # where pictures are looked for, in this order
     attributes: Sequence[str]
 
 
@@ -75,6 +77,7 @@ def match_columns(names: Sequence[str], settings: ColumnSettings, file: str) -> 
         CatalogError: `catalog.columns` names a column that the file lacks.
     """
     plain = {name.strip().casefold(): name for name in reversed(names)}
+    aliased = [plain[alias] for alias in _IMAGES if alias in plain]
     roles: dict[str, str] = {}
     for role in ColumnSettings.model_fields:
         wanted = getattr(settings, role)
@@ -87,11 +90,13 @@ def match_columns(names: Sequence[str], settings: ColumnSettings, file: str) -> 
         column = next((name for name in found if name is not None), None)
         if column is not None:
             roles[role] = column
-    if "product_id" not in roles or not {"title", "images"} & set(roles):
+    roles.pop("images", None)
+    images = aliased if settings.images is None else [settings.images]
+    if "product_id" not in roles or not ("title" in roles or images):
         return None
-    taken = set(roles.values())
+    taken = {*roles.values(), *images, *aliased}
     rest = [n for n in names if n not in taken and n.strip().casefold() not in _NO_ATTRIBUTE]
-    return Columns(roles, rest)
+    return Columns(roles, images, rest)
 
 
 def to_draft(raw: RawRow, columns: Columns) -> Draft:
@@ -103,17 +108,19 @@ def to_draft(raw: RawRow, columns: Columns) -> Draft:
     if raw.fault is not None:
         raise raw.fault
     cells, roles = raw.cells, columns.roles
-    text = {role: _text(cells.get(name), name) for role, name in roles.items() if role != "images"}
+    text = {role: _text(cells.get(name), name) for role, name in roles.items()}
     if not text["product_id"]:
         raise RowFault("no_id", f"column {roles['product_id']} is empty")
     draft = Draft(raw.file, raw.row, text["product_id"])
     for role in ("title", "description", "url", "lang"):
         setattr(draft, role, text.get(role, ""))
-    draft.price = _price(text.get("price", ""))
     draft.split = _split(text.get("split", ""))
-    if "images" in roles:
-        draft.images = _image_refs(cells.get(roles["images"]))
+    found = (_image_refs(cells.get(name)) for name in columns.images)
+    draft.images = next((refs for refs in found if refs), [])
     draft.attributes = _attributes(cells, columns.attributes)
+    draft.price = _price(text.get("price", ""))
+    if draft.price is None and text.get("price"):
+        draft.attributes[roles["price"]] = text["price"]
     if not draft.title and not draft.images:
         raise RowFault("empty", "neither title nor image")
     return draft
@@ -122,6 +129,8 @@ def to_draft(raw: RawRow, columns: Columns) -> Draft:
 def peek_id(raw: RawRow, columns: Columns) -> str:
     """The row's product id as far as it can be read, for the quarantine."""
     value = raw.cells.get(columns.roles["product_id"])
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")[:200]
     return "" if value is None else str(value).encode("utf-8", "replace").decode()[:200]
 
 
@@ -140,9 +149,18 @@ def _text(value: object, column: str) -> str:
             text = str(value)
         case datetime() | date() | time():
             text = value.isoformat()
+        case bytes():
+            text = _decoded(value, column)
         case _:
             raise RowFault("wrong_type", f"column {column}: {type(value).__name__} is no text")
     return text.strip()
+
+
+def _decoded(content: bytes, column: str) -> str:
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise RowFault("bad_utf8", f"column {column}: {error.reason}") from error
 
 
 def _attributes(cells: Mapping[str, object], names: Sequence[str]) -> dict[str, str]:
@@ -150,31 +168,32 @@ def _attributes(cells: Mapping[str, object], names: Sequence[str]) -> dict[str, 
     for name in names:
         value = cells.get(name)
         if isinstance(value, Mapping):
-            found.update({str(k): _text(v, name) for k, v in value.items() if _is_plain(v)})
-        elif isinstance(value, list) and value and isinstance(value[0], tuple):
-            found.update({str(k): _text(v, name) for k, v in value if _is_plain(v)})
+            found.update({str(k): _plain(v, name) for k, v in value.items()})
         elif isinstance(value, list):
             if all(isinstance(part, str) for part in value):
                 found[name] = ", ".join(value)
-        elif _is_plain(value):
-            found[name] = _text(value, name)
+        else:
+            found[name] = _plain(value, name)
     return {name: value for name, value in found.items() if value}
 
 
-def _is_plain(value: object) -> bool:
-    return not isinstance(value, bytes | list | Mapping)
+def _plain(value: object, column: str) -> str:
+    """A cell as text; '' of what is none: an attribute of an odd type is not worth its row."""
+    if isinstance(value, bytes):
+        return ""
+    try:
+        return _text(value, column)
+    except RowFault:
+        return ""
 
 
 def _price(text: str) -> float | None:
-    if not text:
-        return None
+    """The amount; None where it is no plain number (`$12.99`, `12,50`, `on request`)."""
     try:
         price = float(text)
-    except ValueError as error:
-        raise RowFault("price", f"price {text[:40]!r} is not a number") from error
-    if not math.isfinite(price) or price < 0:
-        raise RowFault("price", f"price {text[:40]!r} is not an amount")
-    return price
+    except ValueError:
+        return None
+    return price if math.isfinite(price) and price >= 0 else None
 
 
 def _split(text: str) -> Split:
