@@ -3,14 +3,15 @@
     python jobs/build_index.py --config configs/demo.yaml --matcher <folder>
 
 Reads the home's catalogue and the matcher's folder (that of the live release if not given);
-leaves `<home>/indexes/<id>/`, which has proven itself. What was embedded before is kept.
+leaves `<home>/indexes/<id>/`, which has proven itself. What was embedded before is kept. The pair
+of a registered matcher and its index is measured too, and left for jobs/promote.py to judge.
 """
 
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from xmodal.console import Job, job_parser, next_command, progress, run_job, step, table
+from xmodal.console import Job, job_parser, next_job, run_job, table
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -22,19 +23,24 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(job: Job) -> int:
     from xmodal.catalog.store import current_catalog
-    from xmodal.ray_session import ray_session
+    from xmodal.index.layout import read_facts
+    from xmodal.ray_session import ray_session, set_flags
 
-    catalog = current_catalog(job.home)
-    matcher = _matcher(job)
-    step(f"index {catalog.n_products:,} products with {matcher}")
-    with ray_session(job.settings), progress("embed", catalog.n_products) as bar:
-        from xmodal.index.ray_build import embed_and_build
+    set_flags()
+    from xmodal.registry.flow import Flow
 
-        actors = job.settings.index.actors
-        index = embed_and_build(job.home, catalog, matcher, actors=actors, progress=bar.advance)
-    table(f"index {index.facts.id}", index.facts.summary())
-    config = f" --config {job.config}" if job.config else ""
-    next_command(f"python jobs/promote.py{config}")
+    catalog, matcher = current_catalog(job.home), _matcher(job)
+    flow = Flow.of(job.home, job.settings)
+    with ray_session(job.settings):
+        index = flow.index(catalog, matcher)
+    facts = read_facts(Path(index["folder"]))
+    table(f"index {facts.id}", facts.summary())
+    version = flow.find_version(matcher)
+    if version is None:  # the gate judges what the registry knows
+        next_job(job, "pipeline")
+        return 0
+    flow.measure(catalog, version, index)
+    next_job(job, "promote")
     return 0
 
 

@@ -50,6 +50,12 @@ def test_other_queries_than_the_champions_cannot_be_compared():
     assert (verdict.passed, verdict.verdict) == (False, "incomparable")
 
 
+def test_less_than_80_percent_of_the_queries_in_common_is_incomparable():
+    champion = table(noisy(0.3, 0.1, n=10))
+    for n, word in ((12, "better"), (13, "incomparable")):  # 10 of 12 are 83 %, of 13 77 %
+        assert gate(table(noisy(0.9, 0.01, n=n)), champion).verdict == word
+
+
 def test_queries_of_one_side_are_left_out_and_counted():
-    verdict = gate(table([0.5, 0.6, 0.7]), table([0.1, 0.1]))
+    verdict = gate(table([0.5, 0.6, 0.7, 0.8, 0.9]), table([0.1, 0.1, 0.1, 0.1]))
     assert verdict.reasons[-1] == "1 queries that only one of them answered are left out"

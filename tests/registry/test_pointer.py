@@ -16,6 +16,7 @@ from xmodal.registry.pointer import (
     move_pointer,
     read_pointer,
     rollback,
+    was_rolled_back,
 )
 
 
@@ -83,6 +84,25 @@ def test_a_torn_pointer_is_named(tmp_path):
     (home / "releases/pointer.json").write_text('{"release": ')
     with pytest.raises(StorageError, match="pointer.json"):
         read_pointer(home)
+
+
+def test_a_pointer_that_names_no_release_is_one_line(tmp_path):
+    (tmp_path / "releases").mkdir()
+    (tmp_path / "releases/pointer.json").write_text('{"at": "now"}')
+    with pytest.raises(ReleaseError, match=r"pointer\.json names no release"):
+        read_pointer(tmp_path)
+
+
+def test_what_was_rolled_back_is_known_until_it_is_live_again(tmp_path):
+    home = make_home(tmp_path)
+    move_pointer(home, release_of(home))
+    move_pointer(home, bad := release_of(home, "b", "i2"))
+    assert not was_rolled_back(home, bad)
+    rollback(home)
+    assert was_rolled_back(home, release_of(home, "b", "i2"))
+    assert not was_rolled_back(home, release_of(home, "b", "i1"))
+    move_pointer(home, release_of(home, "b", "i2"))
+    assert not was_rolled_back(home, bad)
 
 
 def test_a_release_file_of_another_shape_is_named(tmp_path):

@@ -1,5 +1,7 @@
 """xmodal/registry/promotion.py: the gate decides, the pointer moves once, the alias follows."""
 
+import shutil
+
 import pytest
 
 from xmodal.errors import ReleaseError
@@ -26,11 +28,12 @@ def make_home(tracker, path, versions=("1", "2")):
     return path
 
 
-def candidate_of(home, version, mrr, catalog="c"):
+def candidate_of(home, version, mrr, catalog="c", depth=50, drawn="all"):
     matcher = MatcherVersion("xmodal", version, f"runs/{version}/{MATCHER}", f"print-{version}")
     # Values that differ by query, as a bootstrap needs
     scores = {query: mrr + 0.001 * (place % 5) for place, query in enumerate(QUERIES)}
-    found = Candidate(matcher, f"i{version}", catalog, "s", {"mrr@10": scores}, 9.5)
+    table = {"mrr@10": scores}
+    found = Candidate(matcher, f"i{version}", catalog, depth, drawn, table, p50_ms=9.5)
     save_candidate(home, found)
     return found
 
@@ -78,6 +81,60 @@ def test_another_catalog_has_no_champion_to_beat(tracker, tmp_path):
     promote(home, tracker, candidate_of(home, "1", 0.4), resamples=200)
     outcome = promote(home, tracker, candidate_of(home, "2", 0.1, catalog="d"), resamples=200)
     assert outcome.verdict.verdict == "first"
+
+
+@pytest.mark.parametrize("other", [{"depth": 10}, {"drawn": "others"}])
+def test_figures_of_other_queries_or_another_depth_do_not_compare(tracker, tmp_path, other):
+    home = make_home(tracker, tmp_path)
+    live = promote(home, tracker, candidate_of(home, "1", 0.3), resamples=200).live
+    outcome = promote(home, tracker, candidate_of(home, "2", 0.9, **other), resamples=200)
+    assert (outcome.verdict.verdict, outcome.live) == ("incomparable", live)
+    assert "jobs/pipeline.py measures both" in outcome.summary()["reasons"]
+
+
+def test_a_champion_without_its_measurement_is_not_passed_by(tracker, tmp_path):
+    home = make_home(tracker, tmp_path)
+    live = promote(home, tracker, candidate_of(home, "1", 0.4), resamples=200).live
+    shutil.rmtree(home / "releases" / "measured")
+    outcome = promote(home, tracker, candidate_of(home, "2", 0.1), resamples=200)
+    assert (outcome.verdict.verdict, outcome.is_new) == ("incomparable", False)
+    assert read_pointer(home) == live
+
+
+def test_a_catalog_that_comes_back_has_its_champion_still(tracker, tmp_path):
+    home = make_home(tracker, tmp_path)
+    for version, catalog in (("1", "c"), ("2", "d")):
+        promote(home, tracker, candidate_of(home, version, 0.4, catalog), resamples=200)
+    outcome = promote(home, tracker, candidate_of(home, "2", 0.1), resamples=200)
+    assert outcome.verdict.verdict == "worse"
+
+
+def test_what_was_rolled_back_comes_back_by_force_alone(tracker, tmp_path):
+    home = make_home(tracker, tmp_path)
+    promote(home, tracker, candidate_of(home, "1", 0.3), resamples=200)
+    again = candidate_of(home, "2", 0.4)
+    promote(home, tracker, again, resamples=200)
+    roll_back(home, tracker)
+    outcome = promote(home, tracker, again, resamples=200)
+    assert (outcome.verdict.verdict, champion(tracker)) == ("rolled back", "1")
+    assert promote(home, tracker, again, resamples=200, force=True).is_new
+    assert (read_pointer(home).matcher.version, champion(tracker)) == ("2", "2")
+
+
+def test_the_alias_is_mended_where_a_promotion_ended_before_it(tracker, tmp_path):
+    home = make_home(tracker, tmp_path)
+    candidate = candidate_of(home, "1", 0.3)
+    promote(home, tracker, candidate, resamples=200)
+    tracker.client.delete_registered_model_alias("xmodal", "champion")
+    assert not promote(home, tracker, candidate, resamples=200).is_new
+    assert champion(tracker) == "1"
+
+
+def test_a_version_that_is_not_registered_moves_nothing(tracker, tmp_path):
+    home = make_home(tracker, tmp_path)
+    with pytest.raises(ReleaseError, match="version 7 of xmodal is not in the registry"):
+        promote(home, tracker, candidate_of(home, "7", 0.3), resamples=200)
+    assert read_pointer(home) is None
 
 
 def test_without_a_candidate_it_says_what_makes_one(tmp_path):

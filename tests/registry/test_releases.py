@@ -1,16 +1,27 @@
 """xmodal/registry/releases.py: versions, aliases, and a model that MLflow loads by itself."""
 
+from functools import partial
+
 import mlflow.pyfunc
 import numpy as np
 import pandas as pd
 import pytest
 
 from tests.factories import make_picture, tiny_encoder
-from xmodal.errors import MatcherError, UserError
+from xmodal.errors import MatcherError, ReleaseError, UserError
 from xmodal.matcher.facts import Facts
 from xmodal.matcher.saved import load_encoder, save_matcher
 from xmodal.registry.pointer import MatcherVersion, Release
-from xmodal.registry.releases import VersionFacts, fetch, mirror_champion, register, tag_verdict
+from xmodal.registry.releases import (
+    VersionFacts,
+    fetch,
+    find_version,
+    has_version,
+    mirror_champion,
+    prove_version,
+    register,
+    tag_verdict,
+)
 
 ABOUT = VersionFacts("A test.", {"base": "tiny"}, {"recall@10": 0.5}, dim=16)
 
@@ -41,6 +52,22 @@ def test_a_registered_matcher_is_the_challenger_with_what_the_pages_show(tracker
 def test_the_same_matcher_twice_is_one_version(tracker, folder):
     assert registered(tracker, folder) == registered(tracker, folder)
     assert registered(tracker, folder, "def").version == "2"
+
+
+def test_another_homes_alias_is_not_taken(tracker, folder, tmp_path):
+    matcher = registered(tracker, folder)
+    with tracker.run("train-2") as run, pytest.raises(ReleaseError, match="held for the home"):
+        register(run, "xmodal", folder, "def", home=tmp_path, facts=ABOUT)
+    with pytest.raises(ReleaseError, match=r"tracking\.uri of its own"):
+        prove_version(tracker, tmp_path, matcher)
+    prove_version(tracker, folder.parent, matcher)
+
+
+def test_a_version_is_found_by_its_matcher(tracker, folder):
+    found = partial(find_version, tracker, "xmodal", folder, home=folder.parent)
+    assert found("abc") is None
+    assert registered(tracker, folder) == found("abc")
+    assert has_version(tracker, found("abc"))
 
 
 def test_champion_mirrors_the_release(tracker, folder):

@@ -54,6 +54,13 @@ def test_a_torn_record_is_made_anew(tmp_path):
     assert stages.run("train", 1, lambda: {"n": 2}) == {"n": 2}
 
 
+def test_a_result_that_is_no_longer_whole_is_made_anew(tmp_path):
+    stages = make_stages(tmp_path)
+    stages.run("index", 1, lambda: {"n": 1})
+    assert stages.run("index", 1, lambda: {"n": 2}, lambda found: found["n"] > 1) == {"n": 2}
+    assert stages.run("index", 1, lambda: {"n": 3}, lambda found: found["n"] > 1) == {"n": 2}
+
+
 def test_a_reused_stage_says_so(tmp_path):
     said = []
     for _ in range(2):

@@ -12,8 +12,9 @@ from xmodal.retrieval.metrics import PerQuery
 
 METRIC = "mrr@10"
 _FEWEST = 2  # queries below which nothing can be said
+_COMMON = 0.8  # share of all queries that both must have been judged on
 
-Word = Literal["first", "better", "equal", "not better", "worse", "incomparable"]
+Word = Literal["first", "better", "equal", "not better", "worse", "incomparable", "rolled back"]
 
 
 @dataclass(frozen=True)
@@ -36,15 +37,18 @@ def gate(
     - `equal`: the interval holds 0 and the mean is the same or higher; passes.
     - `not better`: the interval holds 0 but the mean is lower; refused.
     - `worse`: the whole interval lies below 0; refused.
-    - `incomparable`: fewer than two queries in common; refused.
+    - `incomparable`: fewer than two queries in common, or less than 80 % of all; refused.
+
+    (`rolled back` is for the registry to say, which knows what was live.)
     """
     if champion is None:
         return Verdict(True, "first", ("no release of this catalogue is live yet",))
     found = compare(
         challenger.get(METRIC, {}), champion.get(METRIC, {}), resamples=resamples, seed=seed
     )
-    if found.queries < _FEWEST:
-        reason = f"only {found.queries} judged queries in common with the champion's measurement"
+    judged = len(challenger.get(METRIC, {}).keys() | champion.get(METRIC, {}).keys())
+    if found.queries < max(_FEWEST, _COMMON * judged):
+        reason = f"only {found.queries} of {judged} judged queries in common with the champion's"
         return Verdict(False, "incomparable", (reason,), found)
     word = _word(found)
     reasons = (_figures(found), _MEANING[word], *_left_out(challenger, champion, found))

@@ -13,16 +13,24 @@ from xmodal.catalog.ingest import ingest
 from xmodal.catalog.store import Catalog
 from xmodal.catalog.summary import rows_of
 from xmodal.console import progress, say, step, table
-from xmodal.errors import CatalogError
+from xmodal.errors import CatalogError, IndexDamaged, IndexMismatch, MatcherError
 from xmodal.fingerprint import of_json
 from xmodal.index.ray_build import embed_and_build
+from xmodal.index.version import open_index
 from xmodal.matcher.parity import check_reload_parity
 from xmodal.matcher.saved import load_encoder, read_facts
 from xmodal.registry.judged import SHOWN, evaluate_tracked
 from xmodal.registry.measure import measure, sample
 from xmodal.registry.pointer import MatcherVersion
-from xmodal.registry.promotion import Candidate, save_candidate
-from xmodal.registry.releases import VersionFacts, register
+from xmodal.registry.promotion import (
+    Candidate,
+    find_champion,
+    is_measured,
+    save_candidate,
+    save_measured,
+)
+from xmodal.registry.releases import VersionFacts, find_version, has_version, register
+from xmodal.registry.runs import Tracker
 from xmodal.registry.stages import Record, Stages
 from xmodal.registry.tracked import tracked
 from xmodal.registry.trained import rerank_tracked, train_tracked, tune_tracked
@@ -154,7 +162,15 @@ class Flow:
                 version = register(run, MODEL, folder, fingerprint, home=self.home, facts=about)
             return {**vars(version)}
 
-        return MatcherVersion(**_strings(self.stages.run("register", inputs, work)))
+        return MatcherVersion(
+            **_strings(self.stages.run("register", inputs, work, self._is_registered))
+        )
+
+    def find_version(self, matcher: Path) -> MatcherVersion | None:
+        """The registered version of the saved matcher in that folder; None where it has none."""
+        facts, tracker = read_facts(matcher), Tracker(self.home, self.settings.tracking.uri)
+        fingerprint = of_json([facts.encoder, facts.reranker])
+        return find_version(tracker, MODEL, matcher, fingerprint, home=self.home)
 
     def index(self, catalog: Catalog, matcher: Path) -> Record:
         """An index version of the catalogue by this matcher: {id, folder}."""
@@ -171,21 +187,29 @@ class Flow:
                 )
             return {"id": index.facts.id, "folder": str(self.home / "indexes" / index.facts.id)}
 
-        return self.stages.run("index", [catalog.manifest.fingerprint, encoder], work)
+        def is_whole(record: Record) -> bool:
+            try:
+                open_index(Path(str(record["folder"])), encoder)
+            except (IndexDamaged, IndexMismatch) as problem:
+                say(f"built anew: {problem}")
+                return False
+            return True
+
+        return self.stages.run("index", [catalog.manifest.fingerprint, encoder], work, is_whole)
 
     def measure(self, catalog: Catalog, matcher: MatcherVersion, index: Record) -> Candidate:
-        """The pair judged end to end on `val`, and kept as the newest candidate."""
-        depth = self.settings.serve.rerank_depth
-        inputs = [catalog.manifest.fingerprint, matcher.fingerprint, index["id"], depth]
-        record = self.stages.run("measure", inputs, lambda: self._measure(catalog, matcher, index))
-        candidate = Candidate(
-            matcher=matcher,
-            index=str(index["id"]),
-            catalog=catalog.manifest.id,
-            settings=of_json(self._tree),
-            per_query=record["per_query"],
-            p50_ms=record["p50_ms"],
-        )
+        """The pair judged end to end on `val`, and kept as the newest candidate.
+
+        The champion is judged beside it, where it was not on the same queries at the same depth.
+        """
+        candidate = self._measured(catalog, matcher, str(index["id"]))
+        champion = find_champion(self.home, candidate)
+        if champion is not None and not is_measured(self.home, champion, candidate):
+            try:
+                theirs = self._measured(catalog, champion.matcher, champion.index)
+                save_measured(self.home, theirs)
+            except (IndexDamaged, IndexMismatch, MatcherError) as problem:
+                say(f"the champion {champion.id} cannot be measured: {problem}")
         save_candidate(self.home, candidate)
         return candidate
 
@@ -198,24 +222,34 @@ class Flow:
     def _tree(self) -> dict[str, Any]:
         return self.settings.model_dump(mode="json")
 
-    def _measure(self, catalog: Catalog, matcher: MatcherVersion, index: Record) -> Record:
-        judged = catalog.judged("val")
-        queries = sample(judged.queries, self.settings.seed)
-        with progress("measure", len(queries)) as bar:
-            measured = measure(
-                self.home / matcher.folder,
-                Path(str(index["folder"])),
-                queries,
-                depth=self.settings.serve.rerank_depth,
-                progress=bar.advance,
-            )
-        table_ = per_query(measured.run, {query: judged.qrels[query] for query in queries})
-        return {
-            "per_query": table_,
-            "means": means(table_),
-            "p50_ms": measured.p50_ms,
-            "p95_ms": measured.p95_ms,
-        }
+    def _is_registered(self, record: Record) -> bool:
+        tracker = Tracker(self.home, self.settings.tracking.uri)
+        return has_version(tracker, MatcherVersion(**_strings(record)))
+
+    def _measured(self, catalog: Catalog, matcher: MatcherVersion, index: str) -> Candidate:
+        judged, depth = catalog.judged("val"), self.settings.serve.rerank_depth
+        queries = sample(judged.queries)
+        drawn = of_json(queries)
+        inputs = [catalog.manifest.fingerprint, matcher.fingerprint, index, depth, drawn]
+
+        def work() -> Record:
+            folders = self.home / matcher.folder, self.home / "indexes" / index
+            with progress("measure", len(queries)) as bar:
+                found = measure(*folders, queries, depth=depth, progress=bar.advance)
+            table_ = per_query(found.run, {query: judged.qrels[query] for query in queries})
+            took = {"p50_ms": found.p50_ms, "p95_ms": found.p95_ms}
+            return {"per_query": table_, "means": means(table_), **took}
+
+        record = self.stages.run("measure", inputs, work)
+        return Candidate(
+            matcher=matcher,
+            index=index,
+            catalog=catalog.manifest.id,
+            depth=depth,
+            sample=drawn,
+            per_query=record["per_query"],
+            p50_ms=record["p50_ms"],
+        )
 
 
 def _objective(record: Record) -> float:

@@ -9,12 +9,15 @@ A release is one small immutable file; `pointer.json` is the only thing that eve
 import dataclasses
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from xmodal.errors import ReleaseError
 from xmodal.fingerprint import of_json
 from xmodal.storage import read_json, write_json_atomic
+
+ROLLED_BACK = "rolled back"
 
 
 @dataclass(frozen=True)
@@ -53,13 +56,16 @@ def read_pointer(home: Path) -> Release | None:
     """The live release, or None where nothing was released yet.
 
     Raises:
-        ReleaseError: the release it names is missing or damaged.
+        ReleaseError: it names none, or the release that it names is missing or damaged.
         StorageError: a file of the two cannot be read.
     """
     path = _pointer_path(home)
     if not path.exists():
         return None
-    return read_release(home, str(_read(path)["release"]))
+    release_id = _read(path).get("release")
+    if release_id is None:
+        raise ReleaseError(f"{path} names no release; restore it, or move it away and promote anew")
+    return read_release(home, str(release_id))
 
 
 def read_release(home: Path, release_id: str) -> Release:
@@ -142,8 +148,19 @@ def rollback(home: Path) -> Release:
     if live.previous is None:
         raise ReleaseError(f"{live.id} is the first release of {home}; there is none before it")
     before = read_release(home, live.previous)
-    move_pointer(home, before, why=f"rolled back from {live.id}")
+    move_pointer(home, before, why=f"{ROLLED_BACK} from {live.id}")
     return before
+
+
+def was_rolled_back(home: Path, release: Release) -> bool:
+    """Whether what `release` holds was live, rolled back, and not made live again since."""
+    is_back = False
+    for before, move in pairwise(history(home)):
+        if move["why"].startswith(ROLLED_BACK):
+            is_back |= holds_same(read_release(home, before["release"]), release)
+        elif holds_same(read_release(home, move["release"]), release):
+            is_back = False
+    return is_back
 
 
 def history(home: Path) -> list[dict[str, str]]:

@@ -19,11 +19,12 @@ from mlflow.exceptions import MlflowException
 from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, DataType, Schema, TensorSpec
 
-from xmodal.errors import MatcherError
+from xmodal.errors import MatcherError, ReleaseError
 from xmodal.registry.pointer import MatcherVersion, Release
-from xmodal.registry.runs import Run, Tracker, metric_name
+from xmodal.registry.runs import Run, Tracker, home_uri, metric_name
 
 MATCHER = "matcher"  # the logged model's name
+HOME = "home"  # the tag that says for which home a version was registered
 PINNED = ("torch", "torchvision", "timm", "transformers", "open_clip_torch", "safetensors", "numpy")
 ABOUT = (
     "Text and pictures of a shop's products in one vector space, with a reranker beside it. "
@@ -37,14 +38,47 @@ def register(
     """Register the saved matcher in `folder` as the next version and make it `@challenger`.
 
     The same matcher twice is one version.
+
+    Raises:
+        ReleaseError: a version of another home holds an alias of the model.
     """
     client = run.client
+    _prove_ours(client, run.uri, name, home)
     _ensure_model(client, name)
     found = _version_of(client, name, fingerprint)
-    number = found or _create(run, name, folder, {**facts.tags, "fingerprint": fingerprint}, facts)
+    tags = {**facts.tags, "fingerprint": fingerprint, HOME: str(home.resolve())}
+    number = found or _create(run, name, folder, tags, facts)
     client.set_registered_model_alias(name, "challenger", number)
-    inside = folder.relative_to(home) if folder.is_relative_to(home) else folder
-    return MatcherVersion(name, number, str(inside), fingerprint)
+    return _version(name, number, folder, fingerprint, home)
+
+
+def find_version(
+    tracker: Tracker, name: str, folder: Path, fingerprint: str, *, home: Path
+) -> MatcherVersion | None:
+    """The registered version of the saved matcher in `folder`; None where it has none."""
+    number = _version_of(tracker.client, name, fingerprint)
+    return _version(name, number, folder, fingerprint, home) if number else None
+
+
+def has_version(tracker: Tracker, matcher: MatcherVersion) -> bool:
+    """Whether the registry has this version."""
+    try:
+        tracker.client.get_model_version(matcher.name, matcher.version)
+    except MlflowException as problem:
+        if problem.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        return False
+    return True
+
+
+def prove_version(tracker: Tracker, home: Path, matcher: MatcherVersion) -> None:
+    """Raises ReleaseError where `@champion` could not be moved to this version."""
+    if not has_version(tracker, matcher):
+        raise ReleaseError(
+            f"version {matcher.version} of {matcher.name} is not in the registry at {tracker.uri};"
+            " run jobs/pipeline.py, which registers it"
+        )
+    _prove_ours(tracker.client, tracker.uri, matcher.name, home)
 
 
 class VersionFacts:
@@ -115,12 +149,34 @@ def resolve(tracker: Tracker, uri: str) -> tuple[str, str]:
         ) from problem
 
 
+def _prove_ours(client: MlflowClient, uri: str, name: str, home: Path) -> None:
+    """Raises ReleaseError where an alias is held for another shop, on a server that two share."""
+    if uri == home_uri(home):
+        return  # nobody else's; and a home may have been renamed
+    for alias in ("challenger", "champion"):
+        try:
+            version = client.get_model_version_by_alias(name, alias)
+        except MlflowException:
+            continue  # nobody holds it
+        holder = version.tags.get(HOME, str(home.resolve()))
+        if holder != str(home.resolve()):
+            raise ReleaseError(
+                f"{name}@{alias} at {uri} is held for the home {holder}; give this home a"
+                " tracking.uri of its own, or delete that alias"
+            )
+
+
 def _ensure_model(client: MlflowClient, name: str) -> None:
     try:
         client.create_registered_model(name, description=ABOUT)
     except MlflowException as problem:
         if problem.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
+
+
+def _version(name: str, number: str, folder: Path, fingerprint: str, home: Path) -> MatcherVersion:
+    inside = folder.relative_to(home) if folder.is_relative_to(home) else folder
+    return MatcherVersion(name, number, str(inside), fingerprint)
 
 
 def _version_of(client: MlflowClient, name: str, fingerprint: str) -> str | None:

@@ -109,7 +109,7 @@ class Tracker:
         """Open the store. Raises ServiceError where a server given by `uri` does not answer."""
         # Its migrations and samplers speak at INFO: lines that tell a shop's engineer nothing.
         logging.getLogger("mlflow").setLevel(logging.WARNING)
-        self.uri = uri or f"sqlite:///{home / 'mlflow.db'}"
+        self.uri = uri or home_uri(home)
         home.mkdir(parents=True, exist_ok=True)
         artifacts = None if uri else (home / "mlartifacts").as_uri()
         if self.uri.startswith("http"):
@@ -159,6 +159,11 @@ class Tracker:
         } | ({"mlflow.source.git.commit": commit} if (commit := git_commit()) else {})
         run = self.client.create_run(self.experiment_id, run_name=name, tags=tags)
         return str(run.info.run_id)
+
+
+def home_uri(home: Path) -> str:
+    """The tracking store that is the home's own."""
+    return f"sqlite:///{home / 'mlflow.db'}"
 
 
 def metric_name(name: str) -> str:

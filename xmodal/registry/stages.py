@@ -30,7 +30,13 @@ class Stages:
     say: Callable[[str], None]
     took_s: dict[str, float] = field(default_factory=dict)
 
-    def run(self, name: str, inputs: object, work: Callable[[], Record]) -> Record:
+    def run(
+        self,
+        name: str,
+        inputs: object,
+        work: Callable[[], Record],
+        is_whole: Callable[[Record], bool] = lambda _: True,
+    ) -> Record:
         """The record that `work` returns for these `inputs`.
 
         Args:
@@ -38,12 +44,13 @@ class Stages:
             inputs: JSON; everything that the result depends on. Paths inside the record that
                 are gone again (`folder`) make the stage run anew.
             work: does it, and returns a JSON object.
+            is_whole: whether what an earlier record tells of is still there; else it is done anew.
         """
         key = of_json([name, inputs, __version__])
         path = self.home / "stages" / f"{name}-{key}.json"
         self.announce(name)
         found = _read(path, self.home)
-        if found is not None:
+        if found is not None and is_whole(found):
             self.took_s[name] = 0.0
             self.say(f"{name}: as before, nothing changed ({path.name})")
             return found
