@@ -32,7 +32,7 @@ class ServeArgs(BaseModel):
     deadline_ms: int = 2000
     rerank_depth: int = 50
     threads: int = 0
-    """Threads of torch in the gateway; 0 = the cores, shared by the replicas."""
+    """Threads of torch and FAISS in each process; 0 = the cores, shared by the replicas."""
 
 
 def args_of(home: str, settings: ServeSettings) -> ServeArgs:
@@ -52,9 +52,9 @@ def build(args: ServeArgs) -> serve.Application:
     front = GatewayArgs(args.home, args.deadline_ms, args.rerank_depth, threads)
     if args.topology == "fused":
         return _deploy(Gateway, args).bind(front)
-    encoder = _deploy(EncoderStage, args).bind(args.home)
-    retriever = _deploy(RetrieverStage, args).bind(args.home)
-    reranker = _deploy(RerankerStage, args).bind(args.home)
+    encoder = _deploy(EncoderStage, args).bind(args.home, threads)
+    retriever = _deploy(RetrieverStage, args).bind(args.home, threads)
+    reranker = _deploy(RerankerStage, args).bind(args.home, threads)
     return _deploy(Gateway, args).bind(front, Stages(encoder, retriever, reranker))
 
 

@@ -11,9 +11,9 @@ from xmodal.search.query import Encoded, Query
 class EncoderStage:
     """The matcher's encoder, one batch at a time."""
 
-    async def __init__(self, home: str) -> None:  # type: ignore[misc]  # Serve awaits it
+    async def __init__(self, home: str, threads: int) -> None:  # type: ignore[misc]  # Serve awaits it
         """Open the live release's encoder."""
-        self._stage = Stage(home, open_encoder)
+        self._stage = Stage(home, threads, open_encoder)
         await self._stage.holder.start()
 
     async def check_health(self) -> None:

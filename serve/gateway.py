@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from fastapi import FastAPI
 from ray import serve
 
@@ -15,6 +14,7 @@ from serve.api import make_api
 from serve.handles import RemoteEncoder, RemoteReranker, RemoteRetriever
 from serve.service import Service
 from serve.shelves import fused, spread
+from serve.stage import limit_threads
 from xmodal.registry.pointer import Release
 from xmodal.search.searcher import Searcher
 
@@ -46,7 +46,7 @@ class Gateway:
         self, args: GatewayArgs, stages: Stages | None = None
     ) -> None:
         """Open and warm the live release."""
-        torch.set_num_threads(args.threads)
+        limit_threads(args.threads)
         home = Path(args.home)
         opener = fused(home, args.depth) if stages is None else _remote(home, args.depth, stages)
         self._service = Service(home, opener, args.deadline_ms)

@@ -3,7 +3,6 @@
 What a stage raises comes back wrapped by Ray; here it becomes the same error as in one process.
 """
 
-import asyncio
 from collections.abc import Awaitable
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -14,13 +13,12 @@ from ray.exceptions import RayTaskError
 from ray.serve.exceptions import BackPressureError
 from ray.serve.handle import DeploymentHandle
 
-from xmodal.errors import DeadlineExceeded, Overloaded, XmodalError
+from xmodal.errors import Overloaded, XmodalError
 from xmodal.index.facets import Filter
 from xmodal.index.version import Kind
-from xmodal.search.query import Candidates, Encoded, Query
+from xmodal.search.query import Candidates, Encoded, Query, Reranked
 
 Result = TypeVar("Result")
-FIRST_LOAD_S = 300.0  # a stage asked for a release that it lacks opens it first
 
 
 @dataclass(frozen=True)
@@ -43,10 +41,18 @@ class RemoteRetriever:
     release: str
 
     async def retrieve(
-        self, vector_D: NDArray[np.float32], k: int, wanted: Filter, kind: Kind
+        self,
+        vector_D: NDArray[np.float32],
+        k: int,
+        wanted: Filter,
+        kind: Kind,
+        deadline_s: float,
     ) -> Candidates:
         """The k nearest products."""
-        return await _call(self.handle.retrieve.remote(self.release, vector_D, k, wanted, kind))
+        call = self.handle.retrieve.remote
+        return await _call(
+            call(self.release, vector_D, k, wanted, kind=kind, deadline_s=deadline_s)
+        )
 
 
 @dataclass(frozen=True)
@@ -56,20 +62,17 @@ class RemoteReranker:
     handle: DeploymentHandle[Any]
     release: str
 
-    async def rerank(
-        self, encoded: Encoded, candidates: Candidates, deadline_s: float
-    ) -> NDArray[np.float32]:
+    async def rerank(self, encoded: Encoded, candidates: Candidates, deadline_s: float) -> Reranked:
         """Logits (K,)."""
         return await _call(self.handle.rerank.remote(self.release, encoded, candidates, deadline_s))
 
 
 async def _call(response: Awaitable[Result]) -> Result:
+    """The stage's answer; `Searcher` waits for it no longer than the query has time."""
     try:
-        return await asyncio.wait_for(response, FIRST_LOAD_S)
+        return await response
     except BackPressureError as error:
         raise Overloaded("a stage's queue is full; try again later") from error
-    except TimeoutError as error:
-        raise DeadlineExceeded("a stage did not answer in time") from error
     except RayTaskError as error:
         if isinstance(error.cause, XmodalError):
             raise error.cause from error

@@ -3,21 +3,18 @@
 Gateway -> Encoder -> Retriever -> [Reranker] -> answer
 """
 
-import numpy as np
-from numpy.typing import NDArray
-
 from serve.stage import Stage
 from xmodal.search.opened import Parts, open_reranker
-from xmodal.search.query import Candidates, Encoded
+from xmodal.search.query import Candidates, Encoded, Reranked
 from xmodal.search.stages import LocalReranker, Pools
 
 
 class RerankerStage:
     """The cross-encoder beside the token store."""
 
-    async def __init__(self, home: str) -> None:  # type: ignore[misc]  # Serve awaits it
+    async def __init__(self, home: str, threads: int) -> None:  # type: ignore[misc]  # Serve awaits it
         """Open the live release's reranker, if it has one."""
-        self._stage = Stage(home, _open)
+        self._stage = Stage(home, threads, _open)
         await self._stage.holder.start()
 
     async def check_health(self) -> None:
@@ -26,7 +23,7 @@ class RerankerStage:
 
     async def rerank(
         self, release: str, encoded: Encoded, candidates: Candidates, deadline_s: float
-    ) -> NDArray[np.float32]:
+    ) -> Reranked:
         """Logits (K,) by that release."""
         async with self._stage.holder.use(release) as held:
             assert held.part is not None  # the gateway asks only where the matcher has one

@@ -16,9 +16,9 @@ from xmodal.search.query import Candidates
 class RetrieverStage:
     """The live index, memory-mapped, read-only (during a release move it holds two)."""
 
-    async def __init__(self, home: str) -> None:  # type: ignore[misc]  # Serve awaits it
+    async def __init__(self, home: str, threads: int) -> None:  # type: ignore[misc]  # Serve awaits it
         """Open and prove the live release's index."""
-        self._stage = Stage(home, open_retriever)
+        self._stage = Stage(home, threads, open_retriever)
         await self._stage.holder.start()
 
     async def check_health(self) -> None:
@@ -26,8 +26,15 @@ class RetrieverStage:
         self._stage.holder.check()
 
     async def retrieve(
-        self, release: str, vector_D: NDArray[np.float32], k: int, wanted: Filter, kind: Kind
+        self,
+        release: str,
+        vector_D: NDArray[np.float32],
+        k: int,
+        wanted: Filter,
+        *,
+        kind: Kind,
+        deadline_s: float,
     ) -> Candidates:
         """The k nearest products by that release."""
         async with self._stage.holder.use(release) as held:
-            return await held.part.retrieve(vector_D, k, wanted, kind)
+            return await held.part.retrieve(vector_D, k, wanted, kind, deadline_s)

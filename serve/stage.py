@@ -5,6 +5,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Generic, TypeVar
 
+import faiss
+import torch
+
 from serve.holder import Holder
 from serve.shelves import parts_of
 from xmodal.registry.pointer import Release
@@ -18,7 +21,8 @@ LINGER_S = 60.0  # longer than a request may take
 class Stage(Generic[Local]):
     """Opens the live release's part and follows the pointer; not a deployment itself."""
 
-    def __init__(self, home: str, open_part: Callable[[Parts, Pools], Local]) -> None:
+    def __init__(self, home: str, threads: int, open_part: Callable[[Parts, Pools], Local]) -> None:
+        limit_threads(threads)
         pools = make_pools()
 
         async def open_release(release: Release) -> Local:
@@ -26,3 +30,9 @@ class Stage(Generic[Local]):
             return await asyncio.to_thread(open_part, parts, pools)
 
         self.holder = Holder(Path(home), open_release, LINGER_S)
+
+
+def limit_threads(count: int) -> None:
+    """Threads of torch and FAISS in this process; both take every core unless told."""
+    torch.set_num_threads(count)
+    faiss.omp_set_num_threads(count)

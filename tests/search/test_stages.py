@@ -1,7 +1,10 @@
 """xmodal/search/stages.py and opened.py: real parts, one process, no Ray."""
 
 import asyncio
+import gc
 import time
+import weakref
+from functools import partial
 
 import numpy as np
 import pytest
@@ -9,13 +12,15 @@ import pytest
 from tests.factories import make_picture
 from tests.homes import add_release, tiny_home
 from xmodal.catalog.store import current_catalog
-from xmodal.errors import IndexMismatch, UserError
+from xmodal.errors import DeadlineExceeded, IndexMismatch, Overloaded, UserError
 from xmodal.index.facets import as_filter
-from xmodal.matcher.saved import load_encoder
+from xmodal.index.version import open_index
+from xmodal.matcher.saved import load_encoder, load_matcher, read_facts
 from xmodal.retrieval.embed import embed_pictures, embed_texts
 from xmodal.search.opened import Parts, open_encoder, open_searcher, warm
 from xmodal.search.query import Query
-from xmodal.search.stages import make_pools
+from xmodal.search.searcher import Searcher
+from xmodal.search.stages import LocalEncoder, LocalReranker, LocalRetriever, make_pools
 
 
 @pytest.fixture(scope="module")
@@ -99,3 +104,35 @@ def test_a_matcher_with_anothers_index_never_opens(home, parts):
     other = add_release(home, current_catalog(home), seed=5)
     with pytest.raises(IndexMismatch):
         open_searcher(Parts(parts.matcher, other.index_folder(home)), make_pools(), depth=10)
+
+
+def opened(parts):
+    return open_index(parts.index, read_facts(parts.matcher).encoder)
+
+
+async def test_a_late_or_one_too_many_retrieval_is_refused(parts):
+    index = opened(parts)
+    stage = LocalRetriever(index, make_pools(), queue=2)
+    ask = partial(stage.retrieve, index.vector(0), 3, (), "text")
+    with pytest.raises(DeadlineExceeded):
+        await ask(time.time() - 1)
+    calls = [ask(time.time() + 60) for _ in range(3)]
+    results = await asyncio.gather(*calls, return_exceptions=True)
+    assert [isinstance(result, Overloaded) for result in results] == [False, False, True]
+
+
+def test_a_closed_release_leaves_memory_without_the_collector(parts):
+    index, matcher, pools = opened(parts), load_matcher(parts.matcher), make_pools()
+    seen = [weakref.ref(part) for part in (index, matcher.encoder, matcher.reranker)]
+    encoder, retriever = LocalEncoder(matcher.encoder, pools), LocalRetriever(index, pools)
+    reranker = LocalReranker(matcher.reranker, index.tokens, pools)
+    searcher = Searcher(encoder, retriever, reranker)
+    query = Query(text="red shoe", wanted=as_filter({"colour": "red"}))
+    gc.collect()
+    gc.disable()  # as Ray's gc.freeze does for all that is there when a replica starts
+    try:
+        asyncio.run(searcher.answer(query, time.time() + 60))
+        del index, matcher, encoder, retriever, reranker, searcher
+        assert [part() for part in seen] == [None, None, None]
+    finally:
+        gc.enable()

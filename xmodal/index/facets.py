@@ -5,7 +5,7 @@ A filter maps an attribute to the values it may have; several attributes must al
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -85,10 +85,13 @@ class MaskCache:
     """The bitmaps of the last filters over vector rows, packed as FAISS reads them."""
 
     def __init__(self, facets: Facets, product_row_N: NDArray[np.int64], size: int = 64) -> None:
-        self._facets, self._product_row_N = facets, product_row_N
-        self.bitmap = lru_cache(maxsize=size)(self._bitmap)
+        # Not a method of this object: a cycle would keep a closed index in memory.
+        self.bitmap = lru_cache(maxsize=size)(partial(_bitmap, facets, product_row_N))
 
-    def _bitmap(self, wanted: Filter) -> tuple[NDArray[np.uint8], int]:
-        """One bit per vector row, little-endian, and the number of products that pass."""
-        mask = self._facets.mask(wanted)
-        return np.packbits(mask[self._product_row_N], bitorder="little"), int(mask.sum())
+
+def _bitmap(
+    facets: Facets, product_row_N: NDArray[np.int64], wanted: Filter
+) -> tuple[NDArray[np.uint8], int]:
+    """One bit per vector row, little-endian, and the number of products that pass."""
+    mask = facets.mask(wanted)
+    return np.packbits(mask[product_row_N], bitorder="little"), int(mask.sum())

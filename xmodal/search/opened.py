@@ -20,6 +20,7 @@ from xmodal.search.searcher import Searcher
 from xmodal.search.stages import LocalEncoder, LocalReranker, LocalRetriever, Pools
 
 WARM_ROUNDS = 3
+WARM_S = 300.0  # a stage that is asked for a release which it lacks opens it first
 
 
 @dataclass(frozen=True)
@@ -70,4 +71,4 @@ async def warm(searcher: Searcher) -> None:
     Image.new("RGB", (64, 64), "grey").save(picture, "PNG")
     for _ in range(WARM_ROUNDS):
         for query in (Query(text="red shoe", limit=10), Query(image=picture.getvalue())):
-            await searcher.answer(query, time.time() + 60)
+            await searcher.answer(query, time.time() + WARM_S)

@@ -82,6 +82,15 @@ class Candidates:
 
 
 @dataclass(frozen=True)
+class Reranked:
+    """A logit for each candidate, higher is better, and how long the model ran for its batch."""
+
+    logits_K: NDArray[np.float32]
+    run_s: float
+    """Without the wait for its turn, which says nothing of what a candidate costs."""
+
+
+@dataclass(frozen=True)
 class Hit:
     """One product of an answer."""
 
@@ -105,17 +114,22 @@ class Answer:
 
 
 class QueryEncoder(Protocol):
-    """The first stage."""
+    """The first stage. `deadline_s`, here and below, is on the clock of `time.time()`."""
 
     async def encode(self, query: Query, deadline_s: float) -> Encoded:
-        """The query as a vector. `deadline_s` is on the clock of `time.time()`."""
+        """The query as a vector."""
 
 
 class Retriever(Protocol):
     """The second stage."""
 
     async def retrieve(
-        self, vector_D: NDArray[np.float32], k: int, wanted: Filter, kind: Kind
+        self,
+        vector_D: NDArray[np.float32],
+        k: int,
+        wanted: Filter,
+        kind: Kind,
+        deadline_s: float,
     ) -> Candidates:
         """The k best products by the first stage."""
 
@@ -123,7 +137,5 @@ class Retriever(Protocol):
 class Reranker(Protocol):
     """The third stage; a release may lack it."""
 
-    async def rerank(
-        self, encoded: Encoded, candidates: Candidates, deadline_s: float
-    ) -> NDArray[np.float32]:
-        """A logit (K,) for each candidate; higher is better."""
+    async def rerank(self, encoded: Encoded, candidates: Candidates, deadline_s: float) -> Reranked:
+        """What it makes of the candidates, in their order."""

@@ -6,6 +6,7 @@ The three stages are local objects in one process (fused) or handles to others (
 code is the same. Nothing here knows Ray.
 """
 
+import asyncio
 import json
 import time
 from collections.abc import Awaitable
@@ -36,7 +37,8 @@ class Searcher:
     """Answers queries by three stages.
 
     `depth` candidates are reranked where time allows; `candidate_s` is the running estimate of
-    what one costs, the means to tell beforehand how many the time left will hold.
+    what one costs, the means to tell beforehand how many the time left will hold. It shrinks with
+    every query that is not reranked, so that after a busy hour the reranker is tried again.
     """
 
     encoder: QueryEncoder
@@ -54,11 +56,14 @@ class Searcher:
         """
         took_ms: dict[str, float] = {}
         start = time.perf_counter()
-        encoded = await _timed(took_ms, "encode", self.encoder.encode(query, deadline_s))
+        encoding = self.encoder.encode(query, deadline_s)
+        encoded = await _timed(took_ms, "encode", encoding, deadline_s)
         reranks = query.wants_rerank and self.reranker is not None
         k = max(query.limit, self.depth) if reranks else query.limit
-        retrieval = self.retriever.retrieve(encoded.vector_D, k, query.wanted, query.kind)
-        found = await _timed(took_ms, "retrieve", retrieval)
+        retrieval = self.retriever.retrieve(
+            encoded.vector_D, k, query.wanted, query.kind, deadline_s
+        )
+        found = await _timed(took_ms, "retrieve", retrieval, deadline_s)
         degraded = [ABSENT] if query.rerank and query.text and self.reranker is None else []
         if reranks and len(found):
             found, left_out = await self._rerank(query, encoded, found, deadline_s, took_ms)
@@ -83,18 +88,24 @@ class Searcher:
         affordable = self._affordable(deadline_s)
         few = found.first(max(query.limit, min(affordable, len(found))))
         if affordable < len(few):
+            self._learn(0.0)
             return found, [SKIPPED]
         start = time.perf_counter()
         try:
-            logits_K = await self.reranker.rerank(encoded, few, deadline_s)
-        except (DeadlineExceeded, Overloaded):
+            reranking = self.reranker.rerank(encoded, few, deadline_s)
+            reranked = await _timed(took_ms, "rerank", reranking, deadline_s)
+        except DeadlineExceeded:
+            self._learn((time.perf_counter() - start) / len(few))
             return found, [SKIPPED]
-        spent_s = time.perf_counter() - start
-        took_ms["rerank"] = spent_s * 1000
-        self.candidate_s += MEMORY * (spent_s / len(few) - self.candidate_s)
-        order = np.lexsort((np.array(few.product_ids), -logits_K))
+        except Overloaded:
+            return found, [SKIPPED]
+        self._learn(reranked.run_s / len(few))
+        order = np.lexsort((np.array(few.product_ids), -reranked.logits_K))
         degraded = [FEWER] if len(few) < len(found) else []
-        return few.at([int(place) for place in order], logits_K[order]), degraded
+        return few.at([int(place) for place in order], reranked.logits_K[order]), degraded
+
+    def _learn(self, candidate_s: float) -> None:
+        self.candidate_s += MEMORY * (candidate_s - self.candidate_s)
 
     def _affordable(self, deadline_s: float) -> int:
         """How many candidates the time left will hold."""
@@ -104,9 +115,16 @@ class Searcher:
         return int(left_s / self.candidate_s) if self.candidate_s > 0 else 1_000_000
 
 
-async def _timed(took_ms: dict[str, float], stage: str, step: Awaitable[Result]) -> Result:
+async def _timed(
+    took_ms: dict[str, float], stage: str, step: Awaitable[Result], deadline_s: float
+) -> Result:
+    """The step's result. Raises DeadlineExceeded as soon as the time is over."""
     start = time.perf_counter()
-    result = await step
+    try:
+        async with asyncio.timeout(max(0.0, deadline_s - time.time())):
+            result = await step
+    except TimeoutError as error:
+        raise DeadlineExceeded(f"the query's time ran out at the stage {stage!r}") from error
     took_ms[stage] = (time.perf_counter() - start) * 1000
     return result
 

@@ -6,22 +6,25 @@ Shapes: B queries, K candidates, D embedding, T tokens of a picture, C channels,
 """
 
 import asyncio
+import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from xmodal.errors import DeadlineExceeded, Overloaded
 from xmodal.index.facets import Filter
 from xmodal.index.tokens import TokenStore
 from xmodal.index.version import Index, Kind
 from xmodal.matcher.encoder import Encoder
 from xmodal.matcher.reranker import Reranker as RerankerModel
 from xmodal.search.batcher import Batcher
-from xmodal.search.query import Candidates, Encoded, Query
+from xmodal.search.query import Candidates, Encoded, Query, Reranked
 
 Floats = NDArray[np.float32]
 
@@ -43,19 +46,20 @@ class LocalEncoder:
     """Texts and pictures to unit vectors, each kind in batches of its own."""
 
     def __init__(self, encoder: Encoder, pools: Pools, queue: int = 128) -> None:
-        self._encoder, self._pools = encoder.eval(), pools
-        self._texts = Batcher[str, Encoded](self._encode_texts, pools.torch, queue=queue)
-        self._images = Batcher[Tensor, Encoded](self._encode_images, pools.torch, queue=queue)
+        self._inputs, self._pools = encoder.inputs, pools
+        forward = _EncoderForward(encoder.eval())
+        self._texts = Batcher[str, Encoded](forward.texts, pools.torch, queue=queue)
+        self._images = Batcher[Tensor, Encoded](forward.images, pools.torch, queue=queue)
 
     async def encode(self, query: Query, deadline_s: float) -> Encoded:
         """The query's vector; of a text and a picture, the sum of both brought to unit length.
 
-        Raises MatcherError where the picture cannot be read.
+        Raises QueryError where the picture cannot be read, Overloaded, or DeadlineExceeded.
         """
         parts = []
         if query.image is not None:
-            loop, inputs = asyncio.get_running_loop(), self._encoder.inputs
-            pixels_CHW = await loop.run_in_executor(self._pools.files, inputs.image, query.image)
+            loop, image = asyncio.get_running_loop(), self._inputs.image
+            pixels_CHW = await loop.run_in_executor(self._pools.files, image, query.image)
             parts.append(self._images(pixels_CHW, deadline_s))
         if query.text:
             parts.append(self._texts(query.text, deadline_s))
@@ -64,33 +68,59 @@ class LocalEncoder:
         unit_D = total_D / max(float(np.linalg.norm(total_D)), 1e-12)
         return Encoded(unit_D.astype(np.float32), found[-1].features)
 
+
+class _EncoderForward:
+    """The model, apart from the batchers that call it.
+
+    No cycle: Ray freezes Python's collector (gc.freeze), so only a count of references that falls
+    to zero gives back the memory of a release that was replaced.
+    """
+
+    def __init__(self, encoder: Encoder) -> None:
+        self._encoder = encoder
+
     @torch.inference_mode()
-    def _encode_texts(self, texts: Sequence[str]) -> list[Encoded]:
+    def texts(self, texts: Sequence[str]) -> list[Encoded]:
         tokens = self._encoder.inputs.texts(texts)
         vectors_BD = self._encoder.encode_text(tokens)
         rows = zip(vectors_BD.numpy(), tokens["words_BW"].numpy(), strict=True)
         return [Encoded(vector_D, {"vector_BD": vector_D, "words_BW": w}) for vector_D, w in rows]
 
     @torch.inference_mode()
-    def _encode_images(self, pixels: Sequence[Tensor]) -> list[Encoded]:
+    def images(self, pixels: Sequence[Tensor]) -> list[Encoded]:
         vectors_BD = self._encoder.encode_image(torch.stack(list(pixels)))
         return [Encoded(vector_D) for vector_D in vectors_BD.numpy()]
 
 
 class LocalRetriever:
-    """Exact search in an opened index."""
+    """Exact search in an opened index; at most `queue` queries wait for its threads."""
 
-    def __init__(self, index: Index, pools: Pools) -> None:
-        self._index, self._pools = index, pools
+    def __init__(self, index: Index, pools: Pools, queue: int = 128) -> None:
+        self._index, self._pools, self._queue = index, pools, queue
+        self._waiting = 0
 
-    async def retrieve(self, vector_D: Floats, k: int, wanted: Filter, kind: Kind) -> Candidates:
-        """The k nearest products. Raises FilterError for an unknown attribute."""
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(
-            self._pools.files, self._retrieve, vector_D, k, wanted, kind
-        )
+    async def retrieve(
+        self, vector_D: Floats, k: int, wanted: Filter, kind: Kind, deadline_s: float
+    ) -> Candidates:
+        """The k nearest products.
 
-    def _retrieve(self, vector_D: Floats, k: int, wanted: Filter, kind: Kind) -> Candidates:
+        Raises FilterError for an unknown attribute, Overloaded, or DeadlineExceeded.
+        """
+        if self._waiting >= self._queue:
+            raise Overloaded(f"{self._waiting} queries are waiting; try again later")
+        self._waiting += 1
+        try:
+            loop = asyncio.get_running_loop()
+            work = partial(self._retrieve, vector_D, k, wanted, kind, deadline_s)
+            return await loop.run_in_executor(self._pools.files, work)
+        finally:
+            self._waiting -= 1
+
+    def _retrieve(
+        self, vector_D: Floats, k: int, wanted: Filter, kind: Kind, deadline_s: float
+    ) -> Candidates:
+        if time.time() >= deadline_s:
+            raise DeadlineExceeded("the query's time ran out in the queue")
         hits = self._index.search(vector_D, k, wanted, kind)
         products = self._index.products
         columns = [
@@ -112,22 +142,32 @@ class LocalReranker:
     def __init__(
         self, model: RerankerModel, tokens: TokenStore, pools: Pools, queue: int = 64
     ) -> None:
-        self._model, self._tokens = model.eval(), tokens
-        self._batch = Batcher[_Pair, Floats](self._rerank, pools.torch, largest=8, queue=queue)
+        forward = _RerankerForward(model.eval(), tokens)
+        self._batch = Batcher[_Pair, Reranked](forward.pairs, pools.torch, largest=8, queue=queue)
 
-    async def rerank(self, encoded: Encoded, candidates: Candidates, deadline_s: float) -> Floats:
+    async def rerank(self, encoded: Encoded, candidates: Candidates, deadline_s: float) -> Reranked:
         """Logits (K,) of the candidates. Raises Overloaded or DeadlineExceeded."""
         return await self._batch(_Pair(encoded, candidates), deadline_s)
 
+
+@dataclass(frozen=True)
+class _RerankerForward:
+    """The model and its tokens, apart from the batcher that calls them: no cycle, as above."""
+
+    model: RerankerModel
+    tokens: TokenStore
+
     @torch.inference_mode()
-    def _rerank(self, pairs: Sequence[_Pair]) -> list[Floats]:
+    def pairs(self, pairs: Sequence[_Pair]) -> list[Reranked]:
         """One forward for all pairs with as many candidates; most have the same number."""
+        start = time.perf_counter()
         logits: dict[int, Floats] = {}
         for size in {len(pair.candidates) for pair in pairs}:
             chosen = [place for place, pair in enumerate(pairs) if len(pair.candidates) == size]
             found_BK = self._forward([pairs[place] for place in chosen])
             logits |= dict(zip(chosen, found_BK, strict=True))
-        return [logits[place] for place in range(len(pairs))]
+        run_s = time.perf_counter() - start
+        return [Reranked(logits[place], run_s) for place in range(len(pairs))]
 
     def _forward(self, pairs: Sequence[_Pair]) -> Floats:
         features = [pair.encoded.features for pair in pairs]
@@ -137,6 +177,6 @@ class LocalReranker:
         }
         first_BK = torch.from_numpy(np.stack([pair.candidates.scores for pair in pairs]))
         rows_BK = np.stack([pair.candidates.vector_rows for pair in pairs])
-        tokens_BKTC = torch.from_numpy(self._tokens.take(rows_BK))
-        logits_BK: Floats = self._model(query, first_BK, tokens_BKTC).float().numpy()
+        tokens_BKTC = torch.from_numpy(self.tokens.take(rows_BK))
+        logits_BK: Floats = self.model(query, first_BK, tokens_BKTC).float().numpy()
         return logits_BK
