@@ -12,6 +12,7 @@ from xmodal.catalog.captions import (
     describe,
     english,
     read_glossary,
+    spelled_as,
 )
 from xmodal.errors import CatalogError
 
@@ -91,3 +92,12 @@ def test_a_glossary_of_another_form_is_named(content, tmp_path):
 def test_a_glossary_is_read(tmp_path):
     (tmp_path / "g.json").write_text(json.dumps(GLOSSARY), encoding="utf-8")
     assert read_glossary(tmp_path / "g.json") == GLOSSARY
+
+
+def test_a_glossary_finds_attributes_in_any_case():
+    glossary = {"Colour": {"Red": "红色"}, "size": {"S": "小"}, "other": {"x": "别"}}
+    assert list(spelled_as(glossary, {"colour", "SIZE", "Size", "size"})) == [
+        "colour",
+        "size",
+        "other",
+    ]

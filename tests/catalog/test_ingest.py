@@ -5,7 +5,16 @@ import os
 
 import pytest
 
-from tests.shops import encoded, make_rows, quarantined, take_in, write_csv, write_parquet
+from tests.shops import (
+    drawn_shirts,
+    encoded,
+    make_rows,
+    quarantined,
+    take_in,
+    write_csv,
+    write_parquet,
+)
+from xmodal.catalog.demo import write_demo_shop
 from xmodal.catalog.store import current_catalog
 from xmodal.errors import CatalogError, HomeError, QueriesError, StorageError
 
@@ -202,8 +211,8 @@ def test_a_query_that_dev_asks_does_not_train(tmp_path):
     rows = [row | {"split": ("train", "val", "dev")[i % 3]} for i, row in enumerate(make_rows(9))]
     folder = write_csv(tmp_path / "shop", rows)
     (folder / "queries").mkdir()
-    asked = {"train": {"both": {"p000": 1}, "mine": {"p000": 1, "p001": 1, "p002": 1}}}
-    for part, queries in (asked | {"dev": {"both": {"p002": 1}}}).items():
+    wishes = {"train": {"both": {"p000": 1}, "mine": {"p000": 1, "p001": 1, "p002": 1}}}
+    for part, queries in (wishes | {"dev": {" Both": {"p002": 1}}}).items():
         (folder / "queries" / f"{part}.json").write_text(json.dumps(queries))
     catalog = take_in(folder, tmp_path / "home", queries="queries").catalog
     pairs = [row for split in ("train", "val") for row in catalog.pairs(split).to_pylist()]
@@ -216,6 +225,122 @@ def test_queries_that_are_not_there_stop(name, tmp_path):
     folder = write_csv(tmp_path / "shop", make_rows(5))
     with pytest.raises(QueriesError, match="no such file or folder"):
         take_in(folder, tmp_path / "home", queries=name)
+
+
+def asked(folder, content, name="wishes.json"):
+    """Put judged queries into the folder."""
+    (folder / name).parent.mkdir(exist_ok=True)
+    (folder / name).write_text(json.dumps(content))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("spoiled", "message"),
+    [
+        ({"title": ""}, "none of the 8 products of train has a title"),
+        ({"image": ""}, "none of the 8 products of train has a picture"),
+        ({"image": "images/000.jpg"}, "the 8 products of train .* share their pictures"),
+        ({"split": "dev"}, "none of the 0 products of train has a title"),
+    ],
+)
+def test_a_shop_without_a_query_of_val_says_why(spoiled, message, tmp_path):
+    folder = write_csv(tmp_path / "shop", [row | spoiled for row in make_rows(8)])
+    with pytest.raises(CatalogError, match=rf"{message}; add .*, or judged queries as val.json"):
+        take_in(folder, tmp_path / "home")
+    assert os.listdir(tmp_path / "home" / "catalogs") == []
+
+
+def test_four_titled_products_are_too_few_unless_val_is_judged(tmp_path):
+    folder = write_csv(tmp_path / "shop", make_rows(4))
+    with pytest.raises(CatalogError, match="4 products of train have a title and .*, 5 are needed"):
+        take_in(folder, tmp_path / "home")
+    asked(folder, {"shoe": {"p000": 1}}, "queries/val.json")
+    manifest = take_in(folder, tmp_path / "home", queries="queries").catalog.manifest
+    assert manifest.n_queries == {"val": 1}
+
+
+def test_a_shop_of_few_titles_and_alike_pictures_warns(tmp_path):
+    rows = [{"id": i, "title": "shirt", "image": s} for i, s in enumerate(drawn_shirts(40, 1))]
+    summary = take_in(write_parquet(tmp_path / "shop", rows), tmp_path / "home")
+    assert summary.catalog.manifest.straddling == {"val": 8}
+    assert "warning: 8 of them bear the title" in summary.notes[-1]
+
+
+@pytest.mark.parametrize(
+    ("content", "name"), [({"shoe": {"p001": 1}}, "test"), ({"Shoe": {"p001": 1}}, "dev")]
+)
+def test_other_judged_queries_are_another_catalogue(content, name, tmp_path):
+    folder = write_csv(tmp_path / "shop", make_rows(9))
+    asked(folder, {"shoe": {"p001": 1}}, "queries/dev.json")
+    first = take_in(folder, tmp_path / "home", queries="queries").catalog.manifest.id
+    (folder / "queries" / "dev.json").unlink()
+    asked(folder, content, f"queries/{name}.json")
+    assert take_in(folder, tmp_path / "home", queries="queries").catalog.manifest.id != first
+
+
+def test_another_query_picture_is_another_catalogue(tmp_path):
+    folder, ids = write_csv(tmp_path / "shop", make_rows(9)), set()
+    (folder / "queries").mkdir()
+    for seed in (1, 2):
+        for name, row in (("queries", {"image": encoded(seed)}), ("qrels", {"product_id": "p001"})):
+            row |= {"query_id": "q", "grade": 1}
+            write_parquet(folder / "queries", [row], f"{name}.parquet")
+        ids.add(take_in(folder, tmp_path / "home", queries="queries").catalog.manifest.id)
+    assert len(ids) == 2
+
+
+def test_a_glossary_of_another_shop_warns(tmp_path):
+    folder = write_csv(tmp_path / "shop", make_rows(20))
+    asked(folder, {"Finish": {"Red": "红色"}}, "glossary.zh.json")
+    note = take_in(folder, tmp_path / "home").notes[-1]
+    assert note.startswith("warning: 0 Chinese captions: the glossary's attributes are Finish, the")
+    assert "shop's are colour, kind;" in note
+    asked(folder, {"Colour": {"Red": "红色"}}, "glossary.zh.json")
+    assert (
+        take_in(folder, tmp_path / "home").notes[-1].startswith("Chinese captions: 7, of the 1 t")
+    )
+
+
+def test_equal_content_leaves_the_published_folder_alone(tmp_path):
+    folder = write_csv(tmp_path / "shop", make_rows(10))
+    first = take_in(folder, tmp_path / "home").catalog
+    inode = first.path.stat().st_ino
+    os.utime(folder / "products.csv", (1, 1))
+    again = take_in(folder, tmp_path / "home")
+    assert (again.is_new, again.catalog, first.path.stat().st_ino) == (True, first, inode)
+    assert os.listdir(tmp_path / "home" / "catalogs") == [first.manifest.id]
+    assert not take_in(folder, tmp_path / "home").is_new
+
+
+def test_a_home_inside_the_shop_is_no_part_of_it(tmp_path):
+    folder = write_csv(tmp_path / "shop", make_rows(10))
+    (folder / ".git").mkdir()
+    take_in(folder, folder / "home")
+    (folder / ".git" / "index").write_text("x")
+    (folder / "home" / "run.log").write_text("x")
+    again = take_in(folder, folder / "home")
+    assert (again.is_new, again.catalog.n_products) == (False, 10)
+
+
+def test_a_machine_that_knows_no_affinity_takes_a_shop_in(tmp_path, monkeypatch):
+    monkeypatch.delattr(os, "sched_getaffinity", raising=False)  # as on macOS
+    assert take_in(write_csv(tmp_path / "shop", make_rows(9)), tmp_path / "home").is_new
+
+
+def test_an_odd_image_cell_costs_its_row(tmp_path):
+    folder = write_csv(tmp_path / "shop", make_rows(40))
+    with (folder / "products.csv").open("a") as file:
+        file.write(f"odd,{400 * 'a'},Red Shoes,Red,Shoes\n")
+    catalog = take_in(folder, tmp_path / "home").catalog
+    assert quarantined(catalog.path / "quarantine") == {"image_missing": ["odd"]}
+
+
+def test_a_linked_home_holds_its_own_demo_shop(tmp_path):
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "home").symlink_to(tmp_path / "disk")
+    write_demo_shop(tmp_path / "disk" / "demo-shop", products=60)
+    ids = [take_in("demo", tmp_path / name, queries="queries").catalog for name in ("home", "disk")]
+    assert ids[0].manifest == ids[1].manifest
 
 
 def test_the_same_folder_twice_is_one_catalogue(tmp_path):

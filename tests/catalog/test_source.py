@@ -1,10 +1,13 @@
 """xmodal/catalog/source.py: a folder is recognised by its content."""
 
+from dataclasses import replace
+
 import pytest
+from pyarrow import fs
 
 from tests.shops import make_rows, write_csv, write_parquet
 from xmodal.catalog.images import ImageFault
-from xmodal.catalog.source import find_source
+from xmodal.catalog.source import find_source, known_as
 from xmodal.errors import CatalogError
 from xmodal.settings import ColumnSettings
 
@@ -36,6 +39,41 @@ def test_parquet_one_level_below_as_the_hub_lays_it(tmp_path):
     (tmp_path / "README.md").write_text("# set")
     source = find_source(str(tmp_path), COLUMNS)
     assert [file.name for file in source.files] == ["data/train-00000-of-00001.parquet"]
+
+
+def test_parquet_further_below_and_nothing_hidden(tmp_path):
+    places = ("data/train", "data/test", ".git/x", "_delta_log", "data/.cache", "home/catalogs/1")
+    for place in places:
+        write_parquet(tmp_path / place, PRODUCTS, "0.parquet")
+    (tmp_path / "data" / "again").symlink_to(tmp_path)
+    source = find_source(str(tmp_path), COLUMNS, tmp_path / "home")
+    assert [file.name for file in source.files] == ["data/test/0.parquet", "data/train/0.parquet"]
+
+
+def store(tmp_path):
+    """A source of another store than the local disk: its paths begin with a bucket."""
+    folder = write_csv(tmp_path / "bucket" / "shop", make_rows(1))
+    system = fs.SubTreeFileSystem(str(tmp_path), fs.LocalFileSystem())
+    found = find_source(str(folder), COLUMNS)
+    return replace(found, system=system, folder="bucket/shop", uri="s3://bucket/shop")
+
+
+def test_a_uri_in_a_cell_is_read(tmp_path):
+    source, name = store(tmp_path), "images/000.jpg"
+    content = (tmp_path / "bucket" / "shop" / name).read_bytes()
+    for cell in (name, f"s3://bucket/shop/{name}", f"file://{tmp_path}/bucket/shop/{name}"):
+        assert source.read_image("products.csv", cell) == content
+
+
+@pytest.mark.parametrize(
+    ("uri", "path", "name"),
+    [
+        ("s3://key:secret@bucket/shop?region=x", "bucket/shop", "s3://bucket/shop"),
+        ("hdfs://user@host:8020/shop", "/shop", "hdfs://host:8020/shop"),
+    ],
+)
+def test_a_folder_is_known_by_its_scheme_without_its_password(uri, path, name):
+    assert known_as(uri, fs.SubTreeFileSystem("/", fs.LocalFileSystem()), path) == name
 
 
 def test_parquet_wins_over_a_csv_and_says_so(tmp_path):
@@ -78,6 +116,10 @@ def test_a_folder_that_is_no_catalogue_says_why(files, message, tmp_path):
         ("images", "image_missing"),
         ("http://shop/a.jpg", "image_missing"),
         ("a\0b", "image_missing"),
+        (400 * "a", "image_missing"),
+        ("images/000.jpg/000.jpg", "image_missing"),
+        ("ftp://shop/a.jpg", "image_missing"),
+        ("file://elsewhere", "image_missing"),
     ],
 )
 def test_an_image_that_is_not_there_says_so(path, reason, tmp_path):

@@ -8,11 +8,13 @@ facts it states: whatever else shows them all is a right answer too.
 import json
 import random
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from xmodal.catalog.source import Place
 from xmodal.errors import CatalogError
+from xmodal.storage import filesystem
 
 PER_PRODUCT = {"en": 2, "zh": 3}
 MOST_FACTS = 4
@@ -80,16 +82,19 @@ def chinese(
     return _captions(terms, attributes, kind, rng, ("zh", separator))
 
 
-def read_glossary(path: Path) -> Glossary:
+def read_glossary(place: Path | Place) -> Glossary:
     """The glossary `{attribute: {value: Chinese term}}` of a JSON file.
 
     Raises:
         CatalogError: it is not of that form.
     """
+    system, path = place if isinstance(place, tuple) else filesystem(place)
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        with system.open_input_stream(path) as file:
+            content = json.loads(file.read())
     except (OSError, ValueError) as error:
-        raise CatalogError(f"{path}: cannot be read as JSON ({error})") from error
+        reason = " ".join(str(error).split())
+        raise CatalogError(f"{path}: cannot be read as JSON ({reason})") from error
     is_good = isinstance(content, dict) and all(
         isinstance(values, dict) and all(isinstance(term, str) and term for term in values.values())
         for values in content.values()
@@ -98,6 +103,15 @@ def read_glossary(path: Path) -> Glossary:
         raise CatalogError(f"{path}: must be {{attribute: {{value: Chinese term}}}}")
     glossary: Glossary = content
     return glossary
+
+
+def spelled_as(glossary: Glossary, names: Collection[str]) -> Glossary:
+    """The glossary with its attributes written as the shop writes them in `names`."""
+    written = {name.casefold(): name for name in sorted(names)}
+    return {
+        name if name in names else written.get(name.casefold(), name): values
+        for name, values in glossary.items()
+    }
 
 
 def _captions(

@@ -17,16 +17,16 @@ from pathlib import Path
 
 from xmodal import fingerprint
 from xmodal.catalog import shop
-from xmodal.catalog.captions import Glossary, read_glossary
+from xmodal.catalog.captions import Glossary, read_glossary, spelled_as
 from xmodal.catalog.demo import write_demo_shop
 from xmodal.catalog.images import ImageFault, Picture, check_image
-from xmodal.catalog.judging import judge
+from xmodal.catalog.judging import check_val, judge
 from xmodal.catalog.pairs import Texts, write_pairs
 from xmodal.catalog.rows import Draft, ImageRef, RowFault, peek_id, to_draft
 from xmodal.catalog.schema import SPLITS
 from xmodal.catalog.source import Source, find_source
 from xmodal.catalog.splits import Traits, cut_val, straddling
-from xmodal.catalog.store import Catalog, Manifest
+from xmodal.catalog.store import Catalog, Manifest, open_catalog
 from xmodal.catalog.writer import ProductWriter, Quarantine, rewrite_splits
 from xmodal.errors import CatalogError
 from xmodal.settings import CatalogSettings
@@ -35,6 +35,7 @@ from xmodal.storage import publish, scratch, settle
 DEMO = "demo"
 _FORMAT = 1
 _AHEAD = 8  # products that wait for each thread: encoded pictures in memory
+_MOST_NAMES = 12  # attributes that a note lists
 _DRAWING = 0.9  # of the time that the demo shop takes until it is in
 Progress = Callable[[float], None]  # told the share that was done since the last call
 
@@ -62,45 +63,48 @@ class _Intake:
     images: int = 0
     converted: int = 0
     lost: set[str] = field(default_factory=set)  # ids in quarantine
+    attributes: set[str] = field(default_factory=set)  # names that any product has
     digest: str = ""
 
 
 def ingest(
-    folder: str, settings: CatalogSettings, home: Path, seed: int, progress: Progress
+    folder: str,
+    settings: CatalogSettings,
+    home: Path,
+    seed: int,
+    progress: Progress,
+    *,
+    must_train: bool = True,
 ) -> IngestSummary:
     """Take `folder` in and make it the home's current catalogue; `demo` is drawn into the home.
 
+    A catalogue that only answers queries (`must_train` false) needs no query of `val`.
+
     Raises:
         HomeError: the home holds another folder's shop.
-        CatalogError: no such folder, no product in it, or too many bad rows.
+        CatalogError: no such folder, no product in it, too many bad rows, or no query of `val`.
         QueriesError: judged queries that cannot be read or name unknown products.
     """
     if folder == DEMO:
-        shop.claim(home, str(home / "demo-shop"))
+        shop.claim(home, str((home / "demo-shop").resolve()))
         folder, progress = _drawn(home / "demo-shop", seed, progress)
-    source = find_source(folder, settings.columns)
-    place = source.folder
-    shop.claim(home, place)
-    stamp = shop.stamp(source, settings, seed, _FORMAT)
+    source = find_source(folder, settings.columns, home)
+    shop.claim(home, source.uri)
+    stamp = shop.stamp(source, settings, seed, _FORMAT, home)
     known = shop.same_as_before(home, stamp)
     if known is not None:
         return IngestSummary(known, False, known.manifest.n_products, 0, 0, source.notes)
-    catalogs = home / "catalogs"
-    with scratch(catalogs) as beside:
+    with scratch(home / "catalogs") as beside:
         intake = _take_in(source, settings, beside, progress)
         _stop_if_bad(intake, source, settings, home)
-        manifest, notes = _finish(intake, source, settings, (beside, seed, stamp))
-        final = catalogs / manifest.id
-        settle(beside, final)
-    shop.make_current(home, place, manifest.id)
-    return IngestSummary(
-        Catalog(final, manifest),
-        True,
-        intake.rows,
-        intake.quarantine.dropped_images,
-        intake.converted,
-        (*source.notes, *notes),
-    )
+        manifest, notes = _finish(intake, source, settings, (beside, seed), must_train=must_train)
+        final = home / "catalogs" / manifest.id
+        if not (final / "manifest.json").exists():  # else equal content is there, and may be in use
+            settle(beside, final)
+    shop.make_current(home, source.uri, manifest.id, stamp)
+    dropped, converted = intake.quarantine.dropped_images, intake.converted
+    notes = [*source.notes, *notes]
+    return IngestSummary(open_catalog(final), True, intake.rows, dropped, converted, tuple(notes))
 
 
 def _drawn(folder: Path, seed: int, progress: Progress) -> tuple[str, Progress]:
@@ -133,6 +137,7 @@ def _take_in(
         if kept is None:
             continue
         intake.parts.add(draft, [picture.content for picture in kept])
+        intake.attributes.update(draft.attributes)
         hashes = [(picture.pixels, picture.dhash, picture.colours) for picture in kept]
         intake.traits.add(draft.product_id, draft.title, hashes, draft.split)
         intake.images += len(kept)
@@ -152,7 +157,8 @@ def _checked(
     source: Source, max_pixels: int, intake: _Intake, seen: set[str]
 ) -> Iterator[tuple[Draft | None, _Checked, float]]:
     """Products in order, their pictures decoded by threads (decoders free the GIL)."""
-    workers = len(os.sched_getaffinity(0))
+    has_affinity = hasattr(os, "sched_getaffinity")  # macOS has not
+    workers = len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count() or 1
     waiting: deque[tuple[Draft | None, Future[_Checked] | None, float]] = deque()
     with ThreadPoolExecutor(workers) as pool:
         for raw, columns, share in source.rows():
@@ -216,62 +222,98 @@ def _stop_if_bad(intake: _Intake, source: Source, settings: CatalogSettings, hom
     if n_good and n_bad <= settings.max_bad_share * intake.rows:
         return
     if not intake.rows:
-        raise CatalogError(f"catalogue {source.folder}: {source.files[0].name} has no rows")
+        raise CatalogError(f"catalogue {source.uri}: {source.files[0].name} has no rows")
     kept = home / "quarantine"
     with publish(kept) as folder:
         settle(intake.quarantine.folder, folder)
     reasons = ", ".join(f"{reason} {n}" for reason, n in intake.quarantine.rows.most_common())
     bound = "no product is left" if not n_good else f"more than {settings.max_bad_share:.0%}"
     raise CatalogError(
-        f"catalogue {source.folder}: {n_bad} of {intake.rows} rows are bad ({bound}): {reasons};"
+        f"catalogue {source.uri}: {n_bad} of {intake.rows} rows are bad ({bound}): {reasons};"
         f" see {kept}/<reason>.parquet, mend them or raise catalog.max_bad_share"
     )
 
 
 def _finish(
-    intake: _Intake, source: Source, settings: CatalogSettings, where: tuple[Path, int, str]
+    intake: _Intake,
+    source: Source,
+    settings: CatalogSettings,
+    where: tuple[Path, int],
+    *,
+    must_train: bool,
 ) -> tuple[Manifest, list[str]]:
     """Splits, judged queries, pairs and the manifest of a folder whose products are written."""
-    folder, seed, stamp = where
-    traits, notes = intake.traits, []
+    folder, seed = where
+    traits = intake.traits
     has_val = "val" in traits.splits
     if not has_val:
-        n_val = cut_val(traits, settings.val_share, seed)
+        cut_val(traits, settings.val_share, seed)
         rewrite_splits(folder / "products", intake.parts.parts, traits.splits.__getitem__)
-        notes.append(f"val: {n_val} products cut from train (catalog.val_share and its bounds)")
-    counts = Counter(traits.splits)
-    glossary, glossary_note = _glossary(source, settings)
-    manifest = Manifest(
+    manifest = _begun(intake, source, made_val=not has_val)
+    catalog = Catalog(folder, manifest)
+    judged = judge(catalog, traits, intake.lost, shop.queries_place(source, settings))
+    if must_train:
+        check_val(judged, traits, is_made=not has_val)
+    glossary = _glossary(source, settings, intake.attributes)
+    pairs = write_pairs(catalog, Texts(glossary, judged.train, seed))
+    content = fingerprint.of_json(
+        [_FORMAT, intake.digest, traits.splits, glossary, judged.digest, seed]
+    )
+    manifest = shop.complete(manifest, content, pairs.total(), judged)
+    manifest.write(folder)
+    notes = _val_notes(manifest) + _glossary_notes(glossary, pairs["glossary"], intake.attributes)
+    return manifest, notes
+
+
+def _begun(intake: _Intake, source: Source, *, made_val: bool) -> Manifest:
+    """The manifest as far as it is known before queries and pairs."""
+    counts = Counter(intake.traits.splits)
+    return Manifest(
         id="",
         fingerprint="",
-        source=source.folder,
-        n_products=len(traits.ids),
+        source=source.uri,
+        n_products=len(intake.traits.ids),
         n_images=intake.images,
         counts={split: counts[split] for split in SPLITS if counts[split]},
         parts=intake.parts.parts,
         n_pairs=0,
         quarantine=dict(intake.quarantine.rows.most_common()),
-        made_val=not has_val and counts["val"] > 0,
+        made_val=made_val and counts["val"] > 0,
         made_queries={},
         n_queries={},
-        straddling=straddling(traits),
+        straddling=straddling(intake.traits),
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
-        facts={"stamp": stamp, "code": fingerprint.code_version()},
+        facts={"code": fingerprint.code_version()},
     )
-    catalog = Catalog(folder, manifest)
-    judged = judge(catalog, traits, intake.lost, shop.queries_path(source, settings))
-    n_pairs = write_pairs(catalog, Texts(glossary, judged.train, seed))
-    content = fingerprint.of_json(
-        [_FORMAT, intake.digest, traits.splits, glossary, judged.digest, seed]
-    )
-    manifest = shop.complete(manifest, content, n_pairs, judged)
-    manifest.write(folder)
-    return manifest, [*notes, *glossary_note]
 
 
-def _glossary(source: Source, settings: CatalogSettings) -> tuple[Glossary, list[str]]:
-    path = shop.glossary_path(source, settings)
-    if path is None:
-        return {}, []
-    glossary = read_glossary(path)
-    return glossary, [f"Chinese captions: {sum(map(len, glossary.values()))} terms of {path.name}"]
+def _val_notes(manifest: Manifest) -> list[str]:
+    if not manifest.made_val:
+        return []
+    n_val, n_shared = manifest.counts["val"], manifest.straddling.get("val", 0)
+    notes = [f"val: {n_val} products cut from train (catalog.val_share and its bounds)"]
+    if n_shared:
+        notes.append(
+            f"warning: {n_shared} of them bear the title and nearly the picture of a product of"
+            " train, as few titles stand over alike pictures here: figures on val will flatter"
+        )
+    return notes
+
+
+def _glossary(source: Source, settings: CatalogSettings, names: set[str]) -> Glossary:
+    place = shop.glossary_place(source, settings)
+    return {} if place is None else spelled_as(read_glossary(place), names)
+
+
+def _glossary_notes(glossary: Glossary, n_captions: int, names: set[str]) -> list[str]:
+    if not glossary:
+        return []
+    terms = sum(map(len, glossary.values()))
+    if n_captions:
+        return [f"Chinese captions: {n_captions}, of the {terms} terms of the glossary"]
+    known, have = (", ".join(sorted(some)[:_MOST_NAMES]) for some in (glossary, names))
+    note = (
+        f"warning: 0 Chinese captions: the glossary's attributes are {known or 'none'}, the"
+        f" shop's are {have or 'none'}; attributes and values must be the shop's"
+    )
+    return [note]

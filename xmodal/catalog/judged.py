@@ -1,20 +1,25 @@
 """Judged queries: read from a file, or made of the titles of a part."""
 
 import json
-from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pyarrow import fs
 
-from xmodal.catalog.language import language_of
+from xmodal.catalog.images import ImageFault, check_image
+from xmodal.catalog.language import fold, language_of
 from xmodal.catalog.schema import QREL, QUERY, Split
+from xmodal.catalog.source import Place
 from xmodal.errors import QueriesError
+from xmodal.storage import filesystem
 
 MAX_GRADE = 3
+_MOST_PIXELS = 50_000_000  # of a query's picture, width times height
 _FORM = "must be {query: {product_id: grade}} with grades 0 to 3"
 
 
@@ -37,19 +42,22 @@ class Queries:
         )
 
 
-def read_queries(path: Path, known: Collection[str], lost: Collection[str] = ()) -> Queries:
+def read_queries(
+    place: Path | Place, known: Collection[str], lost: Collection[str] = ()
+) -> Queries:
     """The judged queries of a JSON file, or of `queries.parquet` with `qrels.parquet` beside it.
 
-    Judgements of `lost` products (those in quarantine) are left out, and so are queries that
-    have no other.
+    Judgements of `lost` products (those in quarantine) are left out. A query that is left without
+    a relevant product can be asked but judges nothing: it has a text or image, and no `qrels`.
 
     Raises:
         QueriesError: the file is missing or malformed, or names products that nobody knows.
     """
-    if path.suffix == ".parquet":
-        queries = _from_parquet(path)
+    system, path = place if isinstance(place, tuple) else filesystem(place)
+    if path.endswith(".parquet"):
+        queries = _from_parquet(system, path)
     else:
-        queries = _from_json(path)
+        queries = _from_json(system, path)
     unknown = [p for grades in queries.qrels.values() for p in grades if p not in known]
     strange = [p for p in unknown if p not in lost]
     if strange:
@@ -57,11 +65,18 @@ def read_queries(path: Path, known: Collection[str], lost: Collection[str] = ())
             f"{path}: {len(set(strange))} products are not in the catalogue, such as"
             f" {strange[0]!r}; take them out, or ingest the catalogue that has them"
         )
-    if unknown:
-        gone = set(unknown)
-        for query, grades in queries.qrels.items():
-            queries.qrels[query] = {p: grade for p, grade in grades.items() if p not in gone}
-    return queries.only({q for q, grades in queries.qrels.items() if any(grades.values())})
+    gone = set(unknown)
+    left = {
+        query: {product: grade for product, grade in grades.items() if product not in gone}
+        for query, grades in queries.qrels.items()
+    }
+    return replace(queries, qrels={q: grades for q, grades in left.items() if any(grades.values())})
+
+
+def qrels_beside(path: str) -> str:
+    """The file of judgements that belongs to a file of queries."""
+    whole = PurePosixPath(path)
+    return str(whole.with_name(whole.name.replace("queries", "qrels")))
 
 
 def part_of(grades: Mapping[str, int], split_of: Mapping[str, Split]) -> Split:
@@ -73,25 +88,30 @@ def part_of(grades: Mapping[str, int], split_of: Mapping[str, Split]) -> Split:
     return "val" if counts["val"] and counts["val"] >= counts["train"] else "train"
 
 
-def made_of_titles(products: Iterable[tuple[str, str, Split, bool]], part: Split) -> Queries:
+Titled = tuple[str, str, Split, bool]  # product_id, title, split, has an image
+
+
+def made_of_titles(products: Callable[[], Iterable[Titled]], part: Split) -> Queries:
     """Every title of the part as a query; all products of that title are relevant.
 
     Args:
-        products: (product_id, title, split, has an image) of the whole catalogue; a product
-            without an image is neither asked for nor relevant, as the gallery is of images.
-        part: the split whose titles ask.
+        products: the whole catalogue, gone through twice so that only the part's titles are held;
+            a product without an image is neither asked for nor relevant, as the gallery is of
+            images.
+        part: the split whose titles ask; titles that differ in case or space alone are one.
     """
-    by_title: dict[str, dict[str, int]] = defaultdict(dict)
-    asked: dict[str, None] = {}
-    for product_id, title, split, has_image in products:
-        if title and has_image:
-            by_title[title][product_id] = 1
-            if split == part:
-                asked[title] = None
+    asked: dict[str, str] = {}  # folded to as it is written first
+    for _, title, split, has_image in products():
+        if has_image and split == part and fold(title):
+            asked.setdefault(fold(title), title)
+    qrels: dict[str, dict[str, int]] = {title: {} for title in asked.values()}
+    for product_id, title, _, has_image in products():
+        if has_image and (query := asked.get(fold(title))) is not None:
+            qrels[query][product_id] = 1
     return Queries(
-        texts={title: title for title in asked},
-        qrels={title: by_title[title] for title in asked},
-        langs={title: language_of(title) for title in asked},
+        texts={title: title for title in qrels},
+        qrels=qrels,
+        langs={title: language_of(title) for title in qrels},
     )
 
 
@@ -116,11 +136,12 @@ def write_queries(folder: Path, part: str, queries: Queries) -> None:
     pq.write_table(pa.Table.from_pylist(grades, QREL), folder / f"{part}.qrels.parquet")
 
 
-def _from_json(path: Path) -> Queries:
+def _from_json(system: fs.FileSystem, path: str) -> Queries:
     try:
-        content: Any = json.loads(path.read_text(encoding="utf-8"))
+        with system.open_input_stream(path) as file:
+            content: Any = json.loads(file.read())
     except OSError as error:
-        raise QueriesError(f"{path}: cannot be read ({error.strerror})") from error
+        raise QueriesError(f"{path}: cannot be read ({_short(error)})") from error
     except ValueError as error:
         raise QueriesError(f"{path}: is not JSON ({error}); it {_FORM}") from error
     if not isinstance(content, dict) or not content:
@@ -136,31 +157,53 @@ def _from_json(path: Path) -> Queries:
     return queries
 
 
-def _from_parquet(path: Path) -> Queries:
-    beside = path.with_name(path.name.replace("queries", "qrels"))
+def _from_parquet(system: fs.FileSystem, path: str) -> Queries:
+    beside = qrels_beside(path)
     queries = Queries()
     try:
-        asked = pq.read_table(path).to_pylist()
-        judged = pq.read_table(beside, columns=["query_id", "product_id", "grade"]).to_pylist()
+        asked = pq.read_table(path, filesystem=system).to_pylist()
+        columns = ["query_id", "product_id", "grade"]
+        judged = pq.read_table(beside, columns=columns, filesystem=system).to_pylist()
         for row in asked:
-            query, text = str(row["query_id"]), row.get("text")
-            queries.qrels[query] = {}
-            if text:
-                queries.texts[query] = text
-            elif row.get("image"):
-                queries.images[query] = row["image"]
-            queries.langs[query] = row.get("lang") or language_of(text or "")
+            _ask(queries, row, path)
         for row in judged:
+            query = str(row["query_id"])
             if not _is_grade(row["grade"]):
                 raise QueriesError(f"{beside}: grade {row['grade']!r}; use 0 to 3")
-            queries.qrels[str(row["query_id"])][str(row["product_id"])] = int(row["grade"])
-    except (OSError, pa.ArrowException, KeyError, AttributeError) as error:
-        reason = " ".join(str(error).split())
+            if query not in queries.qrels:
+                raise QueriesError(
+                    f"{beside}: judges query {query!r}, which {path} does not ask; add it there,"
+                    " or take its judgements out"
+                )
+            queries.qrels[query][str(row["product_id"])] = int(row["grade"])
+    except (OSError, pa.ArrowException, KeyError, AttributeError, TypeError) as error:
         raise QueriesError(
             f"{path}: needs query_id and text or image, and query_id, product_id, grade in"
-            f" {beside.name} ({reason})"
+            f" {beside} ({_short(error)})"
         ) from error
     return queries
+
+
+def _ask(queries: Queries, row: Mapping[str, Any], path: str) -> None:
+    """Add a row's query."""
+    query, text, image = str(row["query_id"]), row.get("text"), row.get("image")
+    queries.qrels[query] = {}
+    queries.langs[query] = row.get("lang") or language_of(text or "")
+    if text:
+        queries.texts[query] = text
+    elif image:
+        content: Any = image.get("bytes") if isinstance(image, dict) else image
+        try:
+            queries.images[query] = check_image(content, _MOST_PIXELS).content
+        except (ImageFault, TypeError) as fault:
+            raise QueriesError(
+                f"{path}: the image of query {query!r} cannot be used ({_short(fault)}); give the"
+                " bytes of a picture, or a text"
+            ) from fault
+
+
+def _short(error: Exception) -> str:
+    return " ".join(str(error).split())[:200]
 
 
 def _is_grade(value: object) -> bool:

@@ -5,6 +5,7 @@ split never gets past `pair_rows`, whatever its text comes from.
 """
 
 import random
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -31,22 +32,23 @@ class Texts:
     seed: int
 
 
-def write_pairs(catalog: Catalog, texts: Texts) -> int:
-    """Write `pairs.parquet` beside the products; returns how many there are."""
+def write_pairs(catalog: Catalog, texts: Texts) -> Counter[str]:
+    """Write `pairs.parquet` beside the products; returns how many there are of each source."""
     columns = ["product_id", "title", "attributes", "lang", "split"]
     words = describe(
         row["attributes"] for row in catalog.rows(["attributes", "split"]) if _trains(row)
     )
-    n_pairs, waiting = 0, []
+    counts: Counter[str] = Counter()
+    waiting: list[dict[str, object]] = []
     with pq.ParquetWriter(catalog.path / "pairs.parquet", PAIR, compression="ZSTD") as file:
         for pair in _all_pairs(catalog.rows(columns), words, texts):
             waiting.append(pair)
-            n_pairs += 1
+            counts[str(pair["source"])] += 1
             if len(waiting) == _FLUSH_ROWS:
                 file.write_table(pa.Table.from_pylist(waiting, PAIR))
                 waiting = []
         file.write_table(pa.Table.from_pylist(waiting, PAIR))
-    return n_pairs
+    return counts
 
 
 def pair_rows(

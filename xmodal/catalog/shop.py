@@ -1,18 +1,19 @@
 """The home's record of its shop, and the files that lie in a shop's folder beside the products."""
 
 import dataclasses
-import os
-from pathlib import Path
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
 
 from pyarrow import fs
 
 from xmodal import fingerprint
+from xmodal.catalog.judged import qrels_beside
 from xmodal.catalog.judging import Judging
-from xmodal.catalog.source import Source
+from xmodal.catalog.source import Place, Source, walk
 from xmodal.catalog.store import Catalog, Manifest, current_catalog
 from xmodal.errors import CatalogError, HomeError, QueriesError, XmodalError
 from xmodal.settings import CatalogSettings
-from xmodal.storage import read_json, write_json_atomic
+from xmodal.storage import filesystem, read_json, write_json_atomic
 
 GLOSSARY = "glossary.zh.json"
 
@@ -35,35 +36,40 @@ def claim(home: Path, source: str) -> None:
         )
 
 
-def make_current(home: Path, source: str, catalog_id: str) -> None:
-    """Record which catalogue the home holds now."""
-    write_json_atomic(home / "catalog.json", {"source": source, "current": catalog_id})
+def make_current(home: Path, source: str, catalog_id: str, stamp: str) -> None:
+    """Record which catalogue the home holds now, and the `stamp` of what it was made of."""
+    record = {"source": source, "current": catalog_id, "stamp": stamp}
+    write_json_atomic(home / "catalog.json", record)
 
 
-def stamp(source: Source, settings: CatalogSettings, seed: int, form: int) -> str:
-    """Fingerprint of names, sizes and times of all that an ingest reads, and of its settings."""
-    selector = fs.FileSelector(source.folder, recursive=True)
-    files = [
-        [info.path, info.size, info.mtime_ns]
-        for info in source.system.get_file_info(selector)
-        if info.type == fs.FileType.File
-    ]
-    for path in (queries_path(source, settings), glossary_path(source, settings)):
-        files += [[str(f), f.stat().st_size, f.stat().st_mtime_ns] for f in _files_of(path)]
+def stamp(source: Source, settings: CatalogSettings, seed: int, form: int, home: Path) -> str:
+    """Fingerprint of names, sizes and times of all that an ingest reads, and of its settings.
+
+    Raises:
+        CatalogError: a folder of the shop cannot be read.
+    """
+    contents = fingerprint.Running()
     chosen = settings.model_dump(mode="json")
-    return fingerprint.of_json([form, seed, chosen, [f.name for f in source.files], sorted(files)])
+    contents.add([form, seed, chosen, [file.name for file in source.files]])
+    try:
+        for info in _all_files(source, settings, home):
+            contents.add([info.path, info.size, info.mtime_ns])
+    except OSError as error:
+        reason = " ".join(str(error).split())
+        raise CatalogError(f"catalogue {source.uri}: cannot be read ({reason})") from error
+    return contents.hexdigest()
 
 
 def same_as_before(home: Path, stamp: str) -> Catalog | None:
     """The home's catalogue where it was made of the same files by the same settings."""
     try:
-        catalog = current_catalog(home)
+        catalog, record = current_catalog(home), read_json(home / "catalog.json")
     except XmodalError:
         return None
-    return catalog if catalog.manifest.facts.get("stamp") == stamp else None
+    return catalog if isinstance(record, dict) and record.get("stamp") == stamp else None
 
 
-def queries_path(source: Source, settings: CatalogSettings) -> Path | None:
+def queries_place(source: Source, settings: CatalogSettings) -> Place | None:
     """Where the judged queries are, if any are given: beside the products, or from here.
 
     Raises:
@@ -71,22 +77,22 @@ def queries_path(source: Source, settings: CatalogSettings) -> Path | None:
     """
     if settings.queries is None:
         return None
-    path = _beside(source, settings.queries)
-    if path is None:
+    place = _beside(source, settings.queries)
+    if place is None:
         raise QueriesError(f"catalog.queries {settings.queries}: no such file or folder")
-    return path
+    return place
 
 
-def glossary_path(source: Source, settings: CatalogSettings) -> Path | None:
+def glossary_place(source: Source, settings: CatalogSettings) -> Place | None:
     """Where the glossary is, if there is one.
 
     Raises:
         CatalogError: the one that `catalog.glossary` names is not there.
     """
-    path = _beside(source, settings.glossary or GLOSSARY)
-    if path is None and settings.glossary is not None:
+    place = _beside(source, settings.glossary or GLOSSARY)
+    if place is None and settings.glossary is not None:
         raise CatalogError(f"catalog.glossary {settings.glossary}: no such file")
-    return path
+    return place
 
 
 def complete(manifest: Manifest, content: str, n_pairs: int, judged: Judging) -> Manifest:
@@ -101,18 +107,28 @@ def complete(manifest: Manifest, content: str, n_pairs: int, judged: Judging) ->
     )
 
 
-def _beside(source: Source, name: str) -> Path | None:
+def _all_files(source: Source, settings: CatalogSettings, home: Path) -> Iterator[fs.FileInfo]:
+    """The shop's files, then the queries and the glossary, which may lie elsewhere."""
+    yield from walk((source.system, source.folder), home)
+    for place in (queries_place(source, settings), glossary_place(source, settings)):
+        if place is None:
+            continue
+        system, path = place
+        if system.get_file_info(path).type == fs.FileType.Directory:
+            yield from walk(place, None)
+        else:
+            yield from system.get_file_info([path, qrels_beside(path)])
+
+
+def _beside(source: Source, name: str) -> Place | None:
     """`name` in the catalogue's folder, else from the working folder; None if in neither."""
-    paths = (Path(source.folder) / name, Path(name).expanduser().resolve())
-    return next((path for path in paths if path.exists()), None)
+    if "://" in name:
+        places = [filesystem(name)]
+    else:
+        places = [(source.system, str(PurePosixPath(source.folder) / name)), filesystem(name)]
+    found = (place for place in places if _is_there(*place))
+    return next(found, None)
 
 
-def _files_of(path: Path | None) -> list[Path]:
-    if path is None:
-        return []
-    return sorted(path.rglob("*")) if path.is_dir() else _with_sibling(path)
-
-
-def _with_sibling(path: Path) -> list[Path]:
-    beside = path.with_name(path.name.replace("queries", "qrels"))
-    return [file for file in (path, beside) if os.path.exists(file)]
+def _is_there(system: fs.FileSystem, path: str) -> bool:
+    return bool(system.get_file_info(path).type != fs.FileType.NotFound)

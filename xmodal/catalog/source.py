@@ -1,13 +1,18 @@
 """Recognises a catalogue folder by its content and streams its rows.
 
-Parquet files (in the folder, or one level below) that hold products; else one CSV beside its
-images. Everything else in the folder is left alone.
+Parquet files (in the folder, or below) that hold products; else one CSV beside its images.
+Everything else in the folder is left alone, hidden folders and the home above all.
 """
 
+import errno
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import PurePosixPath
+from functools import lru_cache
+from pathlib import Path, PurePosixPath
+from urllib.parse import urlsplit
 
+import pyarrow as pa
 from pyarrow import fs
 
 from xmodal.catalog import csv_files, parquet_files
@@ -17,6 +22,8 @@ from xmodal.errors import CatalogError, StorageError
 from xmodal.settings import ColumnSettings
 from xmodal.storage import filesystem
 
+Place = tuple[fs.FileSystem, str]  # a file or folder, and where it lies
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 _MEND = 'see the README\'s "Your own catalogue" for the form'
 
 
@@ -35,7 +42,8 @@ class Source:
     """A recognised catalogue folder."""
 
     system: fs.FileSystem
-    folder: str
+    folder: str  # its path in `system`
+    uri: str  # that a person knows it by: the path, or one with its scheme
     kind: str  # `parquet` or `csv`
     files: tuple[SourceFile, ...]
     notes: tuple[str, ...] = ()
@@ -58,35 +66,90 @@ class Source:
 
         Raises:
             ImageFault: `image_missing` or `image_huge`.
+            OSError: the disk is full.
         """
-        if "://" in path:
-            raise ImageFault("image_missing", f"{path[:200]}: is not fetched; store it beside")
-        beside = PurePosixPath(self.folder) / PurePosixPath(file).parent
-        for form in (path, path.replace("\\", "/")):
-            found = str(beside / form)
-            info = self.system.get_file_info(found) if "\0" not in found else None
-            if info is not None and info.type == fs.FileType.File:
-                if info.size > MAX_BYTES:
-                    raise ImageFault("image_huge", f"{path}: {info.size >> 20} MB")
-                with self.system.open_input_file(found) as stream:
-                    return bytes(stream.read())
+        try:
+            for system, place in self._places(file, path):
+                info = system.get_file_info(place)
+                if info.type == fs.FileType.File:
+                    if info.size > MAX_BYTES:
+                        raise ImageFault("image_huge", f"{path[:200]}: {info.size >> 20} MB")
+                    with system.open_input_file(place) as stream:
+                        return bytes(stream.read())
+        except (OSError, pa.ArrowInvalid, StorageError) as error:
+            if isinstance(error, OSError) and error.errno in _FULL:
+                raise
+            reason = " ".join(str(error).split())
+            raise ImageFault("image_missing", f"{path[:200]}: {reason[:200]}") from error
         raise ImageFault("image_missing", f"{path[:200]}: no such file")
 
+    def _places(self, file: str, path: str) -> Iterator[Place]:
+        """Where a cell of `file` may mean: a URI, or a path relative to the file."""
+        scheme, is_uri, rest = path.partition("://")
+        if not is_uri:
+            beside = PurePosixPath(self.folder) / PurePosixPath(file).parent
+            forms = dict.fromkeys((path, path.replace("\\", "/")))
+            yield from ((self.system, str(beside / form)) for form in forms if "\0" not in form)
+        elif scheme.lower() in ("http", "https"):
+            raise ImageFault("image_missing", f"{path[:200]}: is not fetched; store it beside")
+        elif scheme == "file":
+            yield filesystem(path)
+        elif self.uri.startswith(f"{scheme}://") and not self.folder.startswith("/"):
+            yield self.system, rest  # of the same store, with the same way in
+        else:
+            bucket, _, key = rest.partition("/")
+            system, place = _bucket(f"{scheme}://{bucket}")
+            yield system, f"{place}/{key}"
 
-def find_source(uri: str, columns: ColumnSettings) -> Source:
+
+def find_source(uri: str, columns: ColumnSettings, home: Path | None = None) -> Source:
     """Recognise the catalogue at `uri`: a folder, or one Parquet or CSV file.
+
+    A `home` that lies inside the folder is no part of the shop.
 
     Raises:
         CatalogError: it does not exist, or holds no products that we know to read.
     """
     try:
-        return _recognised(uri, columns)
+        return _recognised(uri, columns, home)
     except OSError as error:
         reason = " ".join(str(error).split())
         raise CatalogError(f"catalogue {uri}: cannot be read ({reason})") from error
 
 
-def _recognised(uri: str, columns: ColumnSettings) -> Source:
+def walk(place: Place, home: Path | None) -> Iterator[fs.FileInfo]:
+    """Files of a folder and of those below, in order; hidden folders and `home` are passed by.
+
+    Raises:
+        OSError: a folder cannot be read.
+    """
+    system, folder = place
+    is_local = isinstance(system, fs.LocalFileSystem)
+    seen = {os.path.realpath(home)} if home is not None else set()
+    waiting = [folder]
+    while waiting:
+        here = waiting.pop()
+        real = os.path.realpath(here) if is_local else here
+        if real in seen:  # the home, or a link that leads back
+            continue
+        seen.add(real)
+        for info in sorted(system.get_file_info(fs.FileSelector(here)), key=lambda i: str(i.path)):
+            if info.type == fs.FileType.File:
+                yield info
+            elif not info.base_name.startswith("."):
+                waiting.append(info.path)
+
+
+def known_as(uri: str, system: fs.FileSystem, folder: str) -> str:
+    """The folder with its scheme where it is not local; without a password that the URI holds."""
+    if isinstance(system, fs.LocalFileSystem):
+        return folder
+    parts = urlsplit(uri)
+    host = parts.netloc.rpartition("@")[2] if folder.startswith("/") else ""
+    return f"{parts.scheme}://{host}{folder}"
+
+
+def _recognised(uri: str, columns: ColumnSettings, home: Path | None) -> Source:
     system, place = _place(uri)
     info = system.get_file_info(place)
     if info.type == fs.FileType.NotFound:
@@ -94,18 +157,19 @@ def _recognised(uri: str, columns: ColumnSettings) -> Source:
     if info.type == fs.FileType.File:
         folder, paths = str(PurePosixPath(place).parent), [place]
     else:
-        folder, paths = place, _files(system, place)
+        folder, paths = place, _files(system, place, home)
+    name = known_as(uri, system, folder)
     tables = _products(system, folder, [p for p in paths if p.endswith(".parquet")], columns)
     sheets = _products(system, folder, [p for p in paths if p.lower().endswith(".csv")], columns)
     if tables:
         notes = (f"{sheets[0].name} was left alone: the Parquet files were read",) if sheets else ()
-        return Source(system, folder, "parquet", tuple(tables), notes)
+        return Source(system, folder, name, "parquet", tuple(tables), notes)
     if len(sheets) > 1:
         names = ", ".join(sheet.name for sheet in sheets)
         raise CatalogError(f"catalogue {uri}: several CSV files hold products ({names}); leave one")
     if not sheets:
         raise CatalogError(f"catalogue {uri}: {_why_none(system, paths)}; {_MEND}")
-    return Source(system, folder, "csv", tuple(sheets))
+    return Source(system, folder, name, "csv", tuple(sheets))
 
 
 def _place(uri: str) -> tuple[fs.FileSystem, str]:
@@ -115,18 +179,21 @@ def _place(uri: str) -> tuple[fs.FileSystem, str]:
         raise CatalogError(f"catalogue {error}") from error
 
 
-def _files(system: fs.FileSystem, folder: str) -> list[str]:
-    """Paths of the folder's own files, and of Parquet files one level below."""
+@lru_cache(maxsize=64)
+def _bucket(root: str) -> Place:
+    """A store's file system: opening one asks the network."""
+    return filesystem(root)
+
+
+def _files(system: fs.FileSystem, folder: str, home: Path | None) -> list[str]:
+    """Paths of the CSV files in the folder, and of the Parquet files in it and below."""
     found: list[str] = []
-    for info in system.get_file_info(fs.FileSelector(folder)):
-        name = PurePosixPath(info.path).name
-        if name.startswith((".", "_")):
-            continue
-        if info.type == fs.FileType.File:
+    for info in walk((system, folder), home):
+        below = PurePosixPath(info.path).relative_to(folder)
+        is_sheet = len(below.parts) == 1 and below.suffix.lower() == ".csv"
+        is_hidden = any(part.startswith((".", "_")) for part in below.parts)
+        if not is_hidden and (is_sheet or below.suffix == ".parquet"):
             found.append(info.path)
-        else:
-            below = system.get_file_info(fs.FileSelector(info.path))
-            found += [i.path for i in below if i.path.endswith(".parquet")]
     return sorted(found)
 
 

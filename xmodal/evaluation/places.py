@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 from pyarrow.fs import LocalFileSystem
 
 from xmodal.catalog.ingest import ingest
+from xmodal.catalog.source import known_as
 from xmodal.catalog.store import Catalog, current_catalog, open_catalog
 from xmodal.errors import CatalogError, StorageError
 from xmodal.fingerprint import of_json
@@ -31,22 +32,24 @@ def find_catalog(
         CatalogError: no such folder, or nothing in it that is a catalogue.
     """
     try:
-        system, source = filesystem(place)
+        system, path = filesystem(place)
     except StorageError as error:
         raise CatalogError(f"--catalog {error}") from error
     if isinstance(system, LocalFileSystem):
-        if not Path(source).exists():
+        if not Path(path).exists():
             raise CatalogError(f"{place}: no such folder; give --catalog the shop's folder")
-        if (Path(source) / "manifest.json").exists():
-            return open_catalog(Path(source))
-        place = source
+        if (Path(path) / "manifest.json").exists():
+            return open_catalog(Path(path))
+        place = path
+    source = known_as(place, system, path)
     own = _own(home)
     if own is not None and own.manifest.source == source:
         return own
     apart = home / "cache" / "shops" / of_json(source)
     # Judged queries come from the file that is evaluated, not from the home's settings.
     chosen = settings.catalog.model_copy(update={"queries": None, "path": place})
-    return ingest(place, chosen, apart, settings.seed, progress).catalog
+    # It is searched and never trained on: val needs no query.
+    return ingest(place, chosen, apart, settings.seed, progress, must_train=False).catalog
 
 
 def find_vectors(

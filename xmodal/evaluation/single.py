@@ -54,7 +54,8 @@ def evaluate_file(
             matcher, queries.texts, run, gallery, store, candidates=candidates, titles=titles
         )
     best = cut(run, DEPTH)
-    relevant = sum(grade > 0 for query in queries.texts for grade in queries.qrels[query].values())
+    judged = (queries.qrels.get(query, {}) for query in queries.texts)
+    relevant = sum(grade > 0 for grades in judged for grade in grades.values())
     inside = sum(grade > 0 for grades in qrels.values() for grade in grades.values())
     return FileResult(best, means(per_query(best, qrels)), len(qrels), relevant - inside)
 
@@ -62,10 +63,9 @@ def evaluate_file(
 def _shown(queries: Queries, gallery: Gallery) -> Qrels:
     shown = gallery.shown
     qrels = {
-        query: {
-            product: grade for product, grade in queries.qrels[query].items() if product in shown
-        }
-        for query in queries.texts
+        query: {product: grade for product, grade in grades.items() if product in shown}
+        for query, grades in queries.qrels.items()
+        if query in queries.texts
     }
     kept = {query: grades for query, grades in qrels.items() if any(grades.values())}
     if not kept:
