@@ -14,6 +14,7 @@ from math import floor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import optuna
 import ray
 from ray import train, tune
 from ray.tune.integration.ray_train import TuneReportCallback
@@ -128,6 +129,7 @@ def search(
         ServiceError: no dashboard, or every trial failed.
     """
     check_dashboard()
+    _hush()
     trainable = tune.with_resources(_trial, {"cpu": DRIVER_CPUS})
     place = str(folder / "tune")
     if tune.Tuner.can_restore(place):
@@ -220,6 +222,12 @@ def _followed(folder: Path, report: ReportTrial) -> Iterator[None]:
 
     with polled(report_new):
         yield
+
+
+def _hush() -> None:
+    """Our own lines tell of the trials; Tune's tables and Optuna's log would stand between them."""
+    os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
 
 
 def _tune_config(settings: "Settings", room: Room, first: dict[str, Any] | None) -> tune.TuneConfig:
