@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Any
 
-from fastapi import FastAPI, Query
+from fastapi import FastAPI, Query, Request
 from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, Response
 from fastapi.staticfiles import StaticFiles
@@ -54,6 +54,7 @@ def make_api(service: Service) -> FastAPI:
     _add_products(api, service)
     _add_health(api, service)
     _add_pages(api)
+    _document_only_what_is_sent(api)
     return api
 
 
@@ -71,11 +72,17 @@ def _add_search(api: FastAPI, service: Service) -> None:
 
 def _add_products(api: FastAPI, service: Service) -> None:
     @api.get("/v1/products/{product_id:path}/image", responses={**_ERRORS, **_GONE})
-    async def image(product_id: str, number: Annotated[int, Query(ge=0)] = 0) -> Response:
+    async def image(
+        request: Request, product_id: str, number: Annotated[int, Query(ge=0)] = 0
+    ) -> Response:
         """A picture of the product, as the catalogue has it."""
-        content = await service.picture(product_id, number)
+        picture = await service.picture(product_id, number)
+        headers = {"Cache-Control": "public, max-age=300", "ETag": picture.etag}
+        if picture.etag in request.headers.get("if-none-match", ""):
+            return Response(status_code=304, headers=headers)
+        content = picture.content
         media = next((kind for start, kind in _STARTS.items() if content.startswith(start)), None)
-        headers = {"Cache-Control": "public, max-age=300", "X-Content-Type-Options": "nosniff"}
+        headers["X-Content-Type-Options"] = "nosniff"
         return Response(content, media_type=media or "application/octet-stream", headers=headers)
 
     @api.get("/v1/products/{product_id:path}", responses={**_ERRORS, **_GONE})
@@ -120,4 +127,21 @@ def _add_pages(api: FastAPI) -> None:
         """The search page and the files beside it: no mount, which would swallow every 405."""
         if name not in {path.name for path in UI.iterdir()}:
             raise Problem(404, "not_found", f"nothing is at /{name}; see /docs")
-        return FileResponse(UI / name)
+        # Asked for anew each time (304 where it is the same): page and scripts are of one version.
+        return FileResponse(UI / name, headers={"Cache-Control": "no-cache"})
+
+
+def _document_only_what_is_sent(api: FastAPI) -> None:
+    """FastAPI documents its own 422, which `problems.py` answers as 400 in our shape."""
+    made = api.openapi
+
+    def openapi() -> dict[str, Any]:
+        schema = made()
+        for path in schema["paths"].values():
+            for operation in path.values():
+                operation["responses"].pop("422", None)
+        for name in ("HTTPValidationError", "ValidationError"):
+            schema["components"]["schemas"].pop(name, None)
+        return schema
+
+    api.openapi = openapi  # type: ignore[method-assign]  # FastAPI's own way to change it

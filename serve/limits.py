@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from serve.problems import Problem, render
 from serve.schemas import MAX_BODY_BYTES
 
+ALWAYS = ("/healthz", "/readyz")  # a service that is busy is well, and has to say so
 Message = MutableMapping[str, Any]
 
 
@@ -25,7 +26,7 @@ class Limits:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, or answer why not."""
-        if scope["type"] != "http":
+        if scope["type"] != "http" or scope["path"] in ALWAYS:
             await self._app(scope, receive, send)
             return
         if self._running >= self._at_once:

@@ -13,7 +13,6 @@ from serve.schemas import ErrorAnswer, ErrorBody
 from xmodal.errors import (
     DeadlineExceeded,
     FilterError,
-    MatcherError,
     Overloaded,
     QueryError,
     XmodalError,
@@ -22,12 +21,13 @@ from xmodal.errors import (
 log = logging.getLogger(__name__)
 
 _KINDS = {404: "not_found", 408: "timeout", 429: "overloaded", 503: "overloaded", 504: "timeout"}
-_CODES = {404: "not_found", 405: "method_not_allowed", 413: "too_large"}
+_CODES = {400: "bad_json", 404: "not_found", 405: "method_not_allowed", 413: "too_large"}
 _VALIDATION = {
     "extra_forbidden": "unknown_field",
     "json_invalid": "bad_json",
     "string_too_short": "empty",
     "string_too_long": "too_large",
+    "too_long": "too_large",
 }
 
 
@@ -46,7 +46,7 @@ def problem_of(error: XmodalError) -> Problem:
     """The answer for an error of ours."""
     if isinstance(error, FilterError):
         return Problem(400, "unknown_attribute", str(error), "filter")
-    if isinstance(error, QueryError | MatcherError):
+    if isinstance(error, QueryError):
         return Problem(400, "bad_image", str(error), "image")
     if isinstance(error, Overloaded):
         return Problem(429, "overloaded", str(error))
@@ -101,13 +101,16 @@ async def _invalid(_: Request, error: Exception) -> JSONResponse:
         code = "no_query"
     if field == "image":
         code = "too_large" if "may have" in message or code == "too_large" else "bad_image"
-    return render(Problem(400, code, message, ".".join(place) if field else None))
+    return render(Problem(400, code, message, ".".join(place[:2]) if field else None))
 
 
 async def _http(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
     code = _CODES.get(error.status_code, "http_error")
-    return render(Problem(error.status_code, code, str(error.detail)), error.headers)
+    message = str(error.detail)
+    if error.status_code == 400:  # FastAPI's only one: a body that breaks the JSON reader
+        message = "the body is no JSON in UTF-8, or nested too deeply"
+    return render(Problem(error.status_code, code, message), error.headers)
 
 
 async def _unforeseen(_: Request, error: Exception) -> JSONResponse:

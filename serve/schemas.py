@@ -19,6 +19,7 @@ _RED_DRESS: dict[str, Any] = {"text": "red dress", "limit": 10, "filter": {"cate
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1000)]
 Value = Annotated[str, StringConstraints(max_length=1000)]
+Values = Annotated[list[Value], Field(max_length=100)]
 
 
 class SearchRequest(BaseModel):
@@ -38,10 +39,11 @@ class SearchRequest(BaseModel):
     """A JPEG, PNG, WebP or GIF file in base64, at most 10 MB."""
     limit: int = Field(default=10, ge=1, le=100, strict=True)
     """Most hits of the answer."""
-    filter: dict[str, Value | list[Value]] | None = Field(default=None, max_length=20)
-    """Attribute and the value, or any of the values, that it must have. All must agree."""
+    filter: dict[str, Values | Value] | None = Field(default=None, max_length=20)
+    """Attribute and the value, or any of at most 100 values, that it must have. All must agree."""
     rerank: bool | None = Field(default=None, strict=True)
-    """Re-order the first hits by the cross-encoder; by default yes if there is a text."""
+    """Re-order the first hits by the cross-encoder; by default yes if there is a text. Ignored for
+    a picture alone, which has no words to re-order by: it finds its own product first."""
     deadline_ms: int | None = Field(default=None, ge=10, le=60_000, strict=True)
     """Time for the answer; one that would miss it degrades and says so in `degraded`."""
 

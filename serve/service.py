@@ -6,12 +6,13 @@ Every request takes one release and keeps it to its end: hits, titles and pictur
 import asyncio
 import secrets
 import time
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 from serve.holder import Holder
+from serve.pictures import Pictures
 from serve.problems import Problem
 from serve.schemas import Hit, ReleaseIds, SearchAnswer, SearchRequest, decode_image
 from xmodal.catalog.store import Catalog
@@ -21,7 +22,7 @@ from xmodal.registry.pointer import Release
 from xmodal.search.query import Query
 from xmodal.search.searcher import Searcher
 
-PICTURES_KEPT = 512
+PICTURE_THREADS = 2  # a page asks for dozens at once: they must not hold up anything else
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,14 @@ class Shelf:
     catalog: Catalog
 
 
+@dataclass(frozen=True)
+class Picture:
+    """An encoded picture, and a name that changes when its content may have changed."""
+
+    content: bytes
+    etag: str
+
+
 class Service:
     """The front of the house."""
 
@@ -42,7 +51,8 @@ class Service:
     ) -> None:
         self.holder = Holder(home, open_shelf)
         self._deadline_ms = deadline_ms
-        self._pictures: OrderedDict[tuple[str, int, int], bytes] = OrderedDict()
+        self._pictures = Pictures()
+        self._pool = ThreadPoolExecutor(PICTURE_THREADS, "pictures")
 
     async def search(self, request: SearchRequest) -> SearchAnswer:
         """Answer one request. Raises the errors that `problems.py` knows."""
@@ -73,19 +83,21 @@ class Service:
                 raise Problem(404, "not_found", f"no product {product_id!r}", "product_id")
             return products.product(row)
 
-    async def picture(self, product_id: str, number: int) -> bytes:
+    async def picture(self, product_id: str, number: int) -> Picture:
         """The encoded picture of a product. Raises Problem 404."""
         async with self.holder.use() as held:
             row = held.part.products.row_of(product_id)
             if row is None:
                 raise Problem(404, "not_found", f"no product {product_id!r}", "product_id")
             key = (held.release.catalog, row, number)
-            if key not in self._pictures:
-                found = await asyncio.to_thread(_picture, held.part.catalog, row, number)
+            found = self._pictures.get(key)
+            if found is None:
+                loop, catalog = asyncio.get_running_loop(), held.part.catalog
+                found = await loop.run_in_executor(self._pool, _picture, catalog, row, number)
                 if found is None:
                     raise Problem(404, "no_picture", f"product {product_id!r} has no such picture")
-                self._keep(key, found)
-            return self._pictures[key]
+                self._pictures.keep(key, found)
+            return Picture(found, f'"{held.release.catalog}-{row}-{number}"')
 
     async def facets(self, most: int = 50) -> dict[str, dict[str, int]]:
         """Attributes with at most `most` values, and how many products have each."""
@@ -93,11 +105,6 @@ class Service:
             facets = held.part.facets
             few = [key for key in facets.keys if len(facets.values[key]) <= most]
             return await asyncio.to_thread(lambda: {key: facets.counts(key) for key in few})
-
-    def _keep(self, key: tuple[str, int, int], picture: bytes) -> None:
-        self._pictures[key] = picture
-        while len(self._pictures) > PICTURES_KEPT:
-            self._pictures.popitem(last=False)
 
 
 def _picture(catalog: Catalog, row: int, number: int) -> bytes | None:

@@ -8,6 +8,7 @@ const PAGE = 24;
 const MOST = 96;
 const state = { text: "", image: null, filters: {}, rerank: true, limit: PAGE };
 let facets = {};
+let answeredBy = null;
 let running = null;
 
 async function run() {
@@ -54,6 +55,13 @@ function show({ hits, degraded, took_ms: took, release }) {
   showDegraded(degraded);
   showTiming(took);
   showRelease(release);
+  if (answeredBy && answeredBy !== release.id) loadFacets().catch(showProblem);
+  answeredBy = release.id;
+}
+
+async function loadFacets() {
+  facets = await api.facets();
+  drawOptions();
 }
 
 function welcome() {
@@ -251,9 +259,8 @@ async function start() {
   if (!state.text) $("text").focus();
   run();
   try {
-    facets = await api.facets();
+    await loadFacets();
     $("ideas").replaceChildren(...ideas().map((idea) => make("button", { type: "button", className: "chip", onclick: () => ask({ text: idea }) }, idea)));
-    drawOptions();
     await showExample();
     if (!$("release").textContent) showRelease({ id: (await api.ready()).release || "none" });
   } catch (problem) {

@@ -7,11 +7,13 @@ import pytest
 from starlette.testclient import TestClient
 
 from serve.api import make_api
+from serve.problems import problem_of
 from serve.schemas import MAX_BODY_BYTES
 from serve.service import Service
 from serve.shelves import fused
 from tests.factories import make_picture
 from tests.homes import tiny_home
+from xmodal.errors import MatcherError, QueryError
 
 
 @pytest.fixture(scope="module")
@@ -96,6 +98,7 @@ def test_chinese_is_taken(client):
         ({"text": "a", "deadline_ms": 0}, (400, "invalid", "deadline_ms")),
         ({"text": "a", "filter": {"color": "red"}}, (400, "unknown_attribute", "filter")),
         ({"text": "a", "filter": "red"}, (400, "invalid", "filter")),
+        ({"text": "a", "filter": {"colour": ["red"] * 101}}, (400, "too_large", "filter.colour")),
         ({"image": "%%%"}, (400, "bad_image", "image")),
         ({"image": ""}, (400, "bad_image", "image")),
         ({"image": as_base64(b"this is a text file")}, (400, "bad_image", "image")),
@@ -116,6 +119,12 @@ def test_what_is_not_json_is_refused(client):
     answer = client.post(
         "/v1/search", content=b"{text", headers={"content-type": "application/json"}
     )
+    assert error(answer) == (400, "bad_json", None)
+
+
+@pytest.mark.parametrize("body", [b'{"text": "\xff"}', b'{"text": ' + b"[" * 100_000])
+def test_a_body_that_breaks_the_reader_is_bad_json(client, body):
+    answer = client.post("/v1/search", content=body, headers={"content-type": "application/json"})
     assert error(answer) == (400, "bad_json", None)
 
 
@@ -179,8 +188,30 @@ def test_the_docs_need_no_network(client):
     assert schema["components"]["schemas"]["SearchRequest"]["examples"]
 
 
+def test_only_errors_that_are_sent_are_documented(client):
+    text = client.get("/openapi.json").text
+    assert "422" not in text
+    assert "ValidationError" not in text
+
+
 def test_the_page_is_there(client):
-    assert "<html" in client.get("/").text
+    page = client.get("/")
+    assert "<html" in page.text
+    assert page.headers["cache-control"] == "no-cache"
+
+
+def test_a_picture_that_is_known_is_not_sent_again(client):
+    tag = client.get("/v1/products/p004/image").headers["etag"]
+    assert tag.startswith('"c1-')
+    again = client.get("/v1/products/p004/image", headers={"If-None-Match": tag})
+    assert (again.status_code, again.content) == (304, b"")
+    other = client.get("/v1/products/p005/image", headers={"If-None-Match": tag})
+    assert other.content == make_picture(50)
+
+
+def test_a_damaged_matcher_is_never_the_shoppers_fault():
+    assert problem_of(MatcherError("weights are cut short")).status == 500
+    assert problem_of(QueryError("no picture")).code == "bad_image"
 
 
 def test_an_error_nobody_foresaw_is_one_line_with_a_number(release):
@@ -211,8 +242,9 @@ def test_too_many_at_once_are_refused_in_our_shape(release):
             if "status" in message:
                 seen.append((message["status"], dict(message["headers"]).get(b"retry-after")))
 
-        scope = {"type": "http", "headers": []}
-        await asyncio.gather(*(limited(scope, None, send) for _ in range(3)))
+        paths = ["/v1/search"] * 3 + ["/healthz", "/readyz"]
+        scopes = [{"type": "http", "path": path, "headers": []} for path in paths]
+        await asyncio.gather(*(limited(scope, None, send) for scope in scopes))
         return seen
 
-    assert sorted(asyncio.run(run())) == [(200, None), (200, None), (429, b"1")]
+    assert sorted(asyncio.run(run())) == [(200, None)] * 4 + [(429, b"1")]

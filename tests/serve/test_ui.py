@@ -82,6 +82,11 @@ def test_buttons_without_words_have_names(tags):
     assert all(a.get("aria-label") for a in icons)
 
 
+def test_a_new_release_brings_its_own_filters():
+    shown = (UI / "app.js").read_text(encoding="utf-8").partition("function show(")[2]
+    assert "answeredBy !== release.id) loadFacets()" in shown.partition("\n}\n")[0]
+
+
 def test_the_page_knows_every_way_in_which_an_answer_degrades():
     view = (UI / "view.js").read_text(encoding="utf-8")
     assert all(f"  {note}:" in view for note in (FEWER, SKIPPED, ABSENT))

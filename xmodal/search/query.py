@@ -21,8 +21,8 @@ from xmodal.index.version import Kind
 class Query:
     """A question: a text, an encoded picture, or both.
 
-    `rerank` None means: yes if there is a text. A picture alone is never reranked unless asked,
-    so that it finds its own product first.
+    `rerank` None means: yes if there is a text. A picture alone is never reranked: it has no words
+    to rerank by, and finds its own product first.
     """
 
     text: str | None = None
@@ -40,7 +40,7 @@ class Query:
 
     @property
     def wants_rerank(self) -> bool:
-        """A picture alone has no words to rerank by."""
+        """Whether the third stage is asked."""
         return bool(self.text) and self.rerank is not False
 
 
