@@ -1,5 +1,7 @@
 """xmodal/client.py: over the wire to a real application, in memory."""
 
+import json
+
 import httpx
 import pytest
 from starlette.testclient import TestClient
@@ -74,6 +76,43 @@ def test_an_answer_that_is_not_ours_is_named():
     strange = httpx.MockTransport(lambda request: httpx.Response(502, text="bad gateway"))
     with pytest.raises(ServiceError, match="502"):
         Client(transport=strange).search("a")
+
+
+HIT = {"product_id": "p", "score": 1.0, "title": "", "attributes": {}}
+OURS = {"query_id": "q", "hits": [HIT], "release": {"id": "r"}, "degraded": [], "took_ms": {}}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "<html>hello</html>",
+        "[]",
+        "{}",
+        json.dumps(OURS | {"more": 1}),
+        json.dumps(OURS | {"hits": [HIT | {"more": 1}]}),
+        json.dumps(OURS | {"hits": ["p"]}),
+        json.dumps(OURS | {"release": {}}),
+    ],
+)
+def test_a_200_that_is_not_ours_is_one_line(body):
+    strange = httpx.MockTransport(lambda request: httpx.Response(200, text=body))
+    with pytest.raises(ServiceError, match=r"^http://127.0.0.1:8000 answers, but not as"):
+        Client(transport=strange).search("a")
+
+
+@pytest.mark.parametrize("ask", [Client.facets, Client.release, lambda c: c.product("p")])
+@pytest.mark.parametrize("body", ["<html>hello</html>", "[]"])
+def test_nothing_else_is_taken_for_ours_either(ask, body):
+    strange = httpx.MockTransport(lambda request: httpx.Response(200, text=body))
+    with pytest.raises(ServiceError, match="answers, but not as"):
+        ask(Client(transport=strange))
+
+
+@pytest.mark.parametrize("url", ["http://[1", "http://a:b", "localhost:8000", "", "http://\x00"])
+def test_a_malformed_url_is_one_line(url):
+    with pytest.raises(ServiceError) as caught:
+        Client(url).search("a")
+    assert "\n" not in str(caught.value)
 
 
 def test_a_picture_that_cannot_be_read_is_named(client, tmp_path):

@@ -15,6 +15,7 @@ from urllib.parse import quote
 
 import httpx
 
+from xmodal import __version__
 from xmodal.errors import QueryError, ServiceError
 
 URL = "http://127.0.0.1:8000"
@@ -53,7 +54,10 @@ class Client:
     ) -> None:
         """`transport` is for tests; a real client leaves it out."""
         self.url = url.rstrip("/")
-        self._http = httpx.Client(base_url=self.url, timeout=timeout_s, transport=transport)
+        try:
+            self._http = httpx.Client(base_url=self.url, timeout=timeout_s, transport=transport)
+        except (httpx.InvalidURL, ValueError) as error:
+            raise _no_url(url, error) from error
 
     def __enter__(self) -> "Client":
         return self
@@ -89,22 +93,27 @@ class Client:
         body: dict[str, Any] = {"text": text, "limit": limit, "rerank": rerank}
         body |= {"filter": filter, "deadline_ms": deadline_ms}
         if image is not None:
-            content = _read(image) if isinstance(image, Path) else image
+            content = _content(image) if isinstance(image, Path) else image
             body["image"] = base64.b64encode(content).decode()
         given = {name: value for name, value in body.items() if value is not None}
-        answer = self._ask("POST", "/v1/search", given).json()
-        hits = [Hit(**hit) for hit in answer.pop("hits")]
-        return Answer(hits=hits, **answer)
+        answer = self._read("POST", "/v1/search", given)
+        try:
+            str(answer["release"]["id"])
+            hits = [Hit(**hit) for hit in answer.pop("hits")]
+            return Answer(hits=hits, **answer)
+        except (KeyError, TypeError) as error:
+            raise self._strange() from error
 
     def facets(self) -> dict[str, dict[str, int]]:
         """Attributes that `filter` takes, and how many products have each value."""
-        facets: dict[str, dict[str, int]] = self._ask("GET", "/v1/facets").json()["facets"]
+        facets: dict[str, dict[str, int]] | None = self._read("GET", "/v1/facets").get("facets")
+        if facets is None:
+            raise self._strange()
         return facets
 
     def product(self, product_id: str) -> dict[str, Any]:
         """Everything the catalogue shows of a product."""
-        product: dict[str, Any] = self._ask("GET", f"/v1/products/{quote(product_id)}").json()
-        return product
+        return self._read("GET", f"/v1/products/{quote(product_id)}")
 
     def picture(self, product_id: str, number: int = 0) -> bytes:
         """A product's encoded picture."""
@@ -112,12 +121,36 @@ class Client:
 
     def release(self) -> str:
         """Id of the release that answers now."""
-        return str(self._ask("GET", "/readyz").json()["release"])
+        release = self._read("GET", "/readyz").get("release")
+        if release is None:
+            raise self._strange()
+        return str(release)
+
+    def _read(
+        self, method: str, path: str, body: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """The JSON object that answers. Raises ServiceError where something else does."""
+        response = self._ask(method, path, body)
+        try:
+            found = response.json()
+        except ValueError as error:
+            raise self._strange() from error
+        if not isinstance(found, dict):
+            raise self._strange()
+        return found
+
+    def _strange(self) -> ServiceError:
+        return ServiceError(
+            f"{self.url} answers, but not as xmodal {__version__} does: another service, or another"
+            " version; say --url, or bring both to one version"
+        )
 
     def _ask(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> httpx.Response:
         try:
             response = self._http.request(method, path, json=body)
-        except httpx.TransportError as error:
+        except httpx.InvalidURL as error:
+            raise _no_url(self.url, error) from error
+        except httpx.RequestError as error:
             raise ServiceError(
                 f"no service answers at {self.url} ({error}); start it: make demo, or make serve"
             ) from error
@@ -127,6 +160,10 @@ class Client:
         if response.status_code < 500 and response.status_code != 429:
             raise QueryError(message)
         raise ServiceError(message)
+
+
+def _no_url(url: str, error: Exception) -> ServiceError:
+    return ServiceError(f"{url!r} is no URL ({error}); it must look like {URL}")
 
 
 def _message(response: httpx.Response) -> str:
@@ -139,7 +176,7 @@ def _message(response: httpx.Response) -> str:
     return f"{place}{error['message']}"
 
 
-def _read(path: Path) -> bytes:
+def _content(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
