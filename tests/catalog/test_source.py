@@ -1,14 +1,16 @@
 """xmodal/catalog/source.py: a folder is recognised by its content."""
 
+import errno
 from dataclasses import replace
 
 import pytest
+from fsspec.implementations.local import LocalFileSystem
 from pyarrow import fs
 
 from tests.shops import make_rows, write_csv, write_parquet
 from xmodal.catalog.images import ImageFault
 from xmodal.catalog.source import find_source, known_as
-from xmodal.errors import CatalogError
+from xmodal.errors import CatalogError, HomeError
 from xmodal.settings import ColumnSettings
 
 COLUMNS = ColumnSettings()
@@ -48,6 +50,25 @@ def test_parquet_further_below_and_nothing_hidden(tmp_path):
     (tmp_path / "data" / "again").symlink_to(tmp_path)
     source = find_source(str(tmp_path), COLUMNS, tmp_path / "home")
     assert [file.name for file in source.files] == ["data/test/0.parquet", "data/train/0.parquet"]
+
+
+def test_the_home_is_no_shop(tmp_path):
+    folder = write_csv(tmp_path, make_rows(1))
+    for place in (folder, folder / "products.csv"):
+        with pytest.raises(HomeError, match="lies in the home itself; XMODAL_HOME="):
+            find_source(str(place), COLUMNS, folder)
+
+
+class FullDisk(LocalFileSystem):
+    def info(self, path, **how):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_a_full_disk_is_no_fault_of_a_picture(tmp_path):
+    source = find_source(str(write_csv(tmp_path, make_rows(1))), COLUMNS)
+    full = fs.PyFileSystem(fs.FSSpecHandler(FullDisk()))
+    with pytest.raises(OSError, match="No space left"):
+        replace(source, system=full).read_image("products.csv", "images/000.jpg")
 
 
 def store(tmp_path):

@@ -4,7 +4,7 @@
                 └► quarantine
 
 One pass over the source in bounded memory: pictures are decoded, hashed and written as they
-come; of each product only a few dozen bytes stay (`splits.Traits`).
+come; of each product some 400 bytes stay (`splits.Traits`).
 """
 
 import os

@@ -18,7 +18,7 @@ from pyarrow import fs
 from xmodal.catalog import csv_files, parquet_files
 from xmodal.catalog.images import MAX_BYTES, ImageFault
 from xmodal.catalog.rows import Columns, RawRow, match_columns
-from xmodal.errors import CatalogError, StorageError
+from xmodal.errors import CatalogError, HomeError, StorageError
 from xmodal.settings import ColumnSettings
 from xmodal.storage import filesystem
 
@@ -109,6 +109,7 @@ def find_source(uri: str, columns: ColumnSettings, home: Path | None = None) -> 
 
     Raises:
         CatalogError: it does not exist, or holds no products that we know to read.
+        HomeError: it is the home.
     """
     try:
         return _recognised(uri, columns, home)
@@ -158,6 +159,8 @@ def _recognised(uri: str, columns: ColumnSettings, home: Path | None) -> Source:
         folder, paths = str(PurePosixPath(place).parent), [place]
     else:
         folder, paths = place, _files(system, place, home)
+    if home is not None and os.path.realpath(home) == folder:
+        raise HomeError(f"catalogue {uri}: lies in the home itself; XMODAL_HOME=<another folder>")
     name = known_as(uri, system, folder)
     tables = _products(system, folder, [p for p in paths if p.endswith(".parquet")], columns)
     sheets = _products(system, folder, [p for p in paths if p.lower().endswith(".csv")], columns)

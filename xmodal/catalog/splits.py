@@ -29,7 +29,7 @@ LEAST_VAL = 100
 
 @dataclass
 class Traits:
-    """What the cut needs of every product, in global order; a few dozen bytes each."""
+    """What the cut needs of every product, in global order; some 400 bytes each."""
 
     ids: list[str] = field(default_factory=list)
     titles: list[bytes] = field(default_factory=list)  # hash of the folded title; b"" if none
