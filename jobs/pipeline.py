@@ -11,7 +11,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from xmodal.console import Job, absolute, job_parser, next_serve, run_job, table
+from xmodal.console import Job, absolute, job_parser, next_serve, run_job, say, table
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -30,7 +30,7 @@ def _places(args: argparse.Namespace) -> list[tuple[str, str]]:
 def _run(job: Job) -> int:
     from pathlib import Path
 
-    from xmodal.ray_session import ray_session, set_flags
+    from xmodal.ray_session import gather_gpus, ray_session, set_flags
 
     home = job.home
     set_flags()
@@ -41,6 +41,7 @@ def _run(job: Job) -> int:
     flow = Flow.of(home, job.settings)
     catalog = flow.catalog()
     with ray_session(job.settings):
+        gather_gpus(job.settings, say)
         first = flow.train(catalog)
         base = flow.base(catalog, first)
         trained = flow.rerank(catalog, flow.tune(catalog, first))

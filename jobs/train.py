@@ -9,7 +9,7 @@ there was before tuning in <home>/base/matcher. Run it again with the same setti
 import sys
 from collections.abc import Sequence
 
-from xmodal.console import Job, job_parser, next_job, run_job, step, table
+from xmodal.console import Job, job_parser, next_job, run_job, say, step, table
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -21,10 +21,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(job: Job) -> int:
     from xmodal.catalog.store import current_catalog
-    from xmodal.ray_session import ray_session
+    from xmodal.ray_session import gather_gpus, ray_session
 
     catalog = current_catalog(job.home)
     with ray_session(job.settings):
+        gather_gpus(job.settings, say)
         from xmodal.registry.flow import Flow
         from xmodal.registry.trained import train_tracked
         from xmodal.training.baseline import make_base

@@ -8,7 +8,7 @@ again with the same settings, or the same --run, and it goes on where it stopped
 import sys
 from collections.abc import Sequence
 
-from xmodal.console import Job, job_parser, next_job, run_job, step, table
+from xmodal.console import Job, job_parser, next_job, run_job, say, step, table
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -20,10 +20,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(job: Job) -> int:
     from xmodal.catalog.store import current_catalog
-    from xmodal.ray_session import ray_session
+    from xmodal.ray_session import gather_gpus, ray_session
 
     catalog = current_catalog(job.home)
     with ray_session(job.settings):
+        gather_gpus(job.settings, say)
         from xmodal.registry.trained import tune_tracked
         from xmodal.training.names import run_name
 

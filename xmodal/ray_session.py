@@ -7,7 +7,8 @@ that Tune's trials, each with its own workers, cannot wait for each other's CPUs
 import logging
 import os
 import socket
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -29,6 +30,8 @@ FLAGS = {
     "TOKENIZERS_PARALLELISM": "false",
 }
 KNOCK_S = 5.0
+GPU_WAIT_S = 900.0  # a rented machine starts and installs in 5 to 10 minutes
+GROUP = "ray.io/node-group"  # the label by which an autoscaler knows a node
 STORE_BYTES = 1 << 30  # features travel by memory-mapped files, not by the object store
 
 
@@ -81,6 +84,55 @@ def ray_session(settings: Settings, code: Path | None = None) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+def gather_gpus(
+    settings: Settings, say: Callable[[str], None], within_s: float = GPU_WAIT_S
+) -> None:
+    """Wait until each training worker can have a GPU; a cluster that scales is asked for them.
+
+    Nothing is asked without `training.gpu`. Ray Data and Tune count the GPUs that are there, and
+    a cluster that scales from zero has none before somebody asks.
+
+    Raises:
+        ServiceError: the cluster cannot grow, or did not within `within_s`.
+    """
+    from ray.autoscaler.sdk import request_resources
+
+    wanted = settings.training.workers if settings.training.gpu else 0
+    if _gpus() >= wanted:
+        return
+    short = f"training.workers={wanted} need a GPU each, and the cluster has {_gpus()}"
+    mend = "start nodes that have them, set training.workers lower, or training.gpu=false"
+    if not _is_scaled():
+        raise ServiceError(f"{short}: {mend}")
+    say(f"{short}: asked its autoscaler for more, and waiting up to {within_s / 60:.0f} min")
+    until = time.monotonic() + within_s
+    request_resources(bundles=[{"CPU": 1, "GPU": 1}] * wanted)
+    try:
+        while _gpus() < wanted:
+            if time.monotonic() > until:
+                raise ServiceError(
+                    f"{short} after {within_s / 60:.0f} min, though its autoscaler was asked"
+                    f" (`ray status` shows why): {mend}"
+                )
+            time.sleep(1)
+    finally:
+        request_resources(bundles=[])  # a request stands, and costs, until it is taken back
+    say(f"the cluster has {_gpus()} GPUs")
+
+
+def _gpus() -> int:
+    import ray
+
+    return int(ray.cluster_resources().get("GPU", 0))
+
+
+def _is_scaled() -> bool:
+    """Whether an autoscaler looks after the cluster: it labels its nodes, `ray start` does not."""
+    import ray
+
+    return any(GROUP in node["Labels"] for node in ray.nodes() if node["Alive"])
 
 
 def _join(address: str, code: Path | None) -> None:

@@ -58,7 +58,8 @@ def embed_catalog(
         key: fingerprint of what the features depend on, if not the encoder's own. Trunk features
             depend on a part of it only: their folder is named after that part.
         trunk: a trunk store of this encoder and catalogue (`find_trunk`): only the heads run.
-        actors: processes, one CPU and one thread each (with a GPU in the cluster: a GPU each).
+        actors: processes, one CPU and one thread each; where the cluster has GPUs, one each and
+            no more processes than GPUs.
         progress: told the products of each shard as it is done.
 
     Raises:
@@ -122,16 +123,23 @@ def run_shards(shards: list[Shard], job: dict[str, str], actors: int) -> Iterato
     items = [{"number": s.number, "start": s.start, "stop": s.stop} for s in shards]
     # One block a shard: blocks are what Ray Data spreads over the actors.
     data = ray.data.from_items(items, override_num_blocks=len(items))
+    size, gpus = pool(min(actors, len(shards)))
     done = data.map_batches(
         ShardWriter,
         fn_constructor_kwargs={"job": job},
         batch_size=1,
-        compute=ActorPoolStrategy(size=min(actors, len(shards))),
+        compute=ActorPoolStrategy(size=size),
         num_cpus=1,
-        num_gpus=1 if ray.cluster_resources().get("GPU") else 0,
+        num_gpus=gpus,
         runtime_env={"env_vars": ACTOR_ENV},
     )
     yield from done.iter_rows()
+
+
+def pool(actors: int) -> tuple[int, int]:
+    """How many processes embed, and the GPUs of each: one more than there are would never start."""
+    gpus = int(ray.cluster_resources().get("GPU", 0))
+    return (min(actors, gpus), 1) if gpus else (actors, 0)
 
 
 class ShardWriter:
@@ -142,7 +150,7 @@ class ShardWriter:
 
         torch.set_num_threads(1)
         self._encoder = fast_forward(load_encoder(Path(job["encoder"]))).encoder
-        if torch.cuda.is_available():
+        if ray.get_gpu_ids() and torch.cuda.is_available():
             self._encoder.to("cuda")
         self._source: Catalog | FeatureStore
         if job["trunk"]:
