@@ -9,6 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from xmodal.catalog.store import Catalog
 from xmodal.errors import CatalogError
@@ -71,20 +73,17 @@ def build_valset(
         CatalogError: no query has a relevant product in the gallery.
     """
     products = catalog.products(["product_id", "split"])
-    split = np.array(products["split"].to_pylist(), dtype=object)
     judged = catalog.judged("val")
-    if judged.made:
-        split[_train_rows(products, [judged.qrels[query] for query in queries])] = "hidden"
-    gallery = choose_gallery(split[product_N], seed)
+    learnt = [judged.qrels[query] for query in queries] if judged.made else []
+    gallery = choose_gallery(_splits(products, learnt)[product_N], seed)
     rows = product_N[gallery]
     shown = np.unique(rows)
     names = products["product_id"].take(pa.array(shown)).to_pylist()
     qrels = _within(judged.qrels, queries, set(names))
     if not qrels:
         raise CatalogError(
-            f"{catalog.manifest.source}: no text query of split val has a relevant product with "
-            "a picture, so nothing can pick the best checkpoint; give val products titles and "
-            "pictures, or judged queries by catalog.queries"
+            f"{catalog.manifest.source}: no text query of split val finds a product with a picture "
+            "to pick a checkpoint by; give val titles and pictures, or catalog.queries"
         )
     return ValSet(
         query_ids=list(qrels),
@@ -96,7 +95,7 @@ def build_valset(
     )
 
 
-def choose_gallery(split_N: np.ndarray[tuple[int], np.dtype[np.object_]], seed: int) -> Ints:
+def choose_gallery(split_N: NDArray[np.object_], seed: int) -> Ints:
     """Rows of all `val` pictures and of a sample of the `train` ones, up to GALLERY in all."""
     val, train = np.flatnonzero(split_N == "val"), np.flatnonzero(split_N == "train")
     room = max(0, min(GALLERY - len(val), len(train)))
@@ -104,12 +103,13 @@ def choose_gallery(split_N: np.ndarray[tuple[int], np.dtype[np.object_]], seed: 
     return np.sort(np.concatenate([val, sample]))
 
 
-def _train_rows(products: pa.Table, qrels: Sequence[Mapping[str, int]]) -> Ints:
-    """Rows of the train products that any of `qrels` names."""
-    asked = {product for grades in qrels for product in grades}
-    names, splits = products["product_id"].to_pylist(), products["split"].to_pylist()
-    known = enumerate(zip(names, splits, strict=True))
-    return np.array([row for row, (p, s) in known if s == "train" and p in asked], dtype=np.int64)
+def _splits(products: pa.Table, learnt: Sequence[Mapping[str, int]]) -> NDArray[np.object_]:
+    """The split of each product; `hidden` for those of `train` that any of `learnt` names."""
+    split = np.array(products["split"].to_pylist(), dtype=object)
+    named = pa.array({product for grades in learnt for product in grades}, pa.string())
+    is_named = pc.is_in(products["product_id"], named).to_numpy(zero_copy_only=False)
+    split[is_named & (split == "train")] = "hidden"
+    return split
 
 
 def _within(

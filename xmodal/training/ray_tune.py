@@ -97,20 +97,12 @@ def tune_encoder(
     plan = prepare_run(home, catalog, settings, name, progress)
     if (done := finished(folder)) is None:
         first = None if is_first_known else first_point(settings)
-        trials = search(folder, settings, room, report, first)
-        best = max(trials, key=lambda trial: trial.best)
-        checkpoint = train.Result.from_path(str(folder / "trials" / best.name))
-        kept = checkpoint.get_best_checkpoint(OBJECTIVE, "max")
-        assert kept is not None
-        done = finish(folder, at_point(plan, best.point), kept.path, kept.path)
-    trials = trials_of(folder)
-    return TuneResult(
-        folder=folder / "matcher",
-        metrics=done.metrics,
-        point=max(trials, key=lambda trial: trial.best).point,
-        trials=trials,
-        facts={**done.facts, "trials at once": f"{room.trials}, as the processors allow"},
-    )
+        best = max(search(folder, settings, room, report, first), key=lambda trial: trial.best)
+        kept = _checkpoint(folder, best)
+        done = finish(folder, at_point(plan, best.point), kept, kept)
+    trials, facts = trials_of(folder), {"trials at once": f"{room.trials}, as processors allow"}
+    point = max(trials, key=lambda trial: trial.best).point
+    return TuneResult(folder / "matcher", done.metrics, point, trials, {**done.facts, **facts})
 
 
 def search(
@@ -222,6 +214,15 @@ def _followed(folder: Path, report: ReportTrial) -> Iterator[None]:
 
     with polled(report_new):
         yield
+
+
+def _checkpoint(folder: Path, trial: Trial) -> str:
+    """The folder of the trial's best checkpoint."""
+    kept = train.Result.from_path(str(folder / "trials" / trial.name)).get_best_checkpoint(
+        OBJECTIVE, "max"
+    )
+    assert kept is not None
+    return str(kept.path)
 
 
 def _hush() -> None:

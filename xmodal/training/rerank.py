@@ -67,14 +67,7 @@ def train_reranker(
     torch.manual_seed(settings.seed)
     rng = np.random.default_rng(settings.seed)
     known = remembered(encoder, catalog, np.asarray(store.product_row), rng)
-    spec = RerankerSpec(
-        dim=encoder.dim,
-        vocabulary=len(encoder.vocabulary),
-        pictures=len(known.row_R),
-        words=known.words_ML.shape[1],
-        bank=min(MOST_BANK, len(known.row_M)),
-    )
-    reranker = Reranker(spec)
+    reranker = _new(encoder, known)
     _remember(reranker.neighbours, encoder, store, known)
     chosen = rng.permutation(len(known.row_M))[:MOST_QUERIES]
     vector_QD = torch.from_numpy(embed_texts(encoder, [known.titles[i] for i in chosen]))
@@ -82,20 +75,29 @@ def train_reranker(
     lists = _mine(known, store, chosen, vector_QD, settings)
     if len(lists.rows_QK):
         _learn(reranker, store, lists, settings, report)
-    queries = sample_queries(
-        catalog.judged("val").queries, settings.evaluation.max_queries, settings.seed
-    )
-    candidates = settings.reranker.candidates
+    limit = settings.evaluation.max_queries
+    queries = sample_queries(catalog.judged("val").queries, limit, settings.seed)
     fusion = fuse(
         reranker,
         encoder,
         catalog,
         store,
         queries,
-        candidates=candidates,
+        candidates=settings.reranker.candidates,
         is_cross_trained=len(lists.rows_QK) > 0,
     )
     return reranker, fusion
+
+
+def _new(encoder: Encoder, known: Remembered) -> Reranker:
+    spec = RerankerSpec(
+        dim=encoder.dim,
+        vocabulary=len(encoder.vocabulary),
+        pictures=len(known.row_R),
+        words=known.words_ML.shape[1],
+        bank=min(MOST_BANK, len(known.row_M)),
+    )
+    return Reranker(spec)
 
 
 def take_tokens(store: FeatureStore, rows: Ints) -> Tensor:
