@@ -1,21 +1,24 @@
-"""Puts the application on a Ray cluster and waits until it answers."""
+"""Puts the application on a Ray cluster, waits until it answers, and takes it off again."""
 
 import logging
-import multiprocessing
+import os
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from multiprocessing.connection import Connection
 from pathlib import Path
 
-from serve.record import read_record
+from serve.record import Record
+from xmodal.client import Client
 from xmodal.errors import ReleaseError, ServiceError, XmodalError
 from xmodal.ray_session import ray_session
 from xmodal.registry.pointer import Release, read_pointer
 from xmodal.settings import Settings
 
 APP = "xmodal"
+ROOT = Path(__file__).resolve().parents[1]
 START_S = 180.0  # 10 s as a rule, minutes on a busy machine
+DEPLOY_S = 600.0
+READY_S = 30.0
 
 
 def check_release(home: Path) -> Release:
@@ -34,75 +37,85 @@ def check_release(home: Path) -> Release:
     return release
 
 
-def deploy_apart(home: Path, settings: Settings) -> str:
-    """`deploy` in a process of its own; returns the URL.
+def deploy(home: Path, settings: Settings, record: Record) -> str:
+    """Run the application on the record's cluster; returns its URL.
 
-    A process that joined Ray aborts on SIGTERM, whatever handler it has; the caller must not, for
-    it has to end what it started. Raises what `deploy` raises.
+    Raises XmodalError where a replica does not start. To be run apart (apart.py).
     """
-    context = multiprocessing.get_context("spawn")
-    receiver, sender = context.Pipe(duplex=False)
-    child = context.Process(target=_child, args=(sender, home, settings))
-    child.start()
-    sender.close()
-    try:
-        outcome = receiver.recv()
-    except EOFError as error:
-        raise XmodalError(f"the deployment broke off; see {home}/logs/ray.log") from error
-    finally:
-        child.kill()
-        child.join()
-    if isinstance(outcome, Exception):
-        raise outcome
-    return str(outcome)
+    # Replicas of a joined cluster may start where `serve` and `xmodal` are not installed.
+    with _joined(record, settings, ROOT if record.is_joined else None):
+        from ray import serve
+
+        from serve.app import args_of, build
+
+        logging.getLogger("ray.serve").setLevel(logging.WARNING)
+        options = settings.serve
+        # The host is said because Ray's own default with HAProxy is every interface.
+        serve.start(http_options={"host": options.host, "port": options.port})
+        try:
+            serve.run(build(args_of(str(home), options)), name=APP, route_prefix="/")
+        except RuntimeError as error:
+            reason = str(error).strip().splitlines()[-1]
+            raise XmodalError(
+                f"the service did not start: {reason} (--trace shows more)"
+            ) from error
+    return f"http://{options.host}:{options.port}"
 
 
-def _child(sender: Connection, home: Path, settings: Settings) -> None:
-    try:
-        with _joined(home, settings):
-            outcome: str | XmodalError = deploy(home, settings)
-    except XmodalError as error:
-        outcome = error
-    sender.send(outcome)
+def withdraw(record: Record) -> str:
+    """Take the application off a cluster that lives on; returns what was done.
+
+    On a head of ours Serve ends as a whole and frees its port; on another's cluster the
+    application alone. To be run apart (apart.py).
+    """
+    os.environ["RAY_ADDRESS"] = record.address
+    with ray_session(Settings()):
+        from ray import serve
+        from ray.serve.exceptions import RayServeException
+
+        logging.getLogger("ray.serve").setLevel(logging.ERROR)
+        try:
+            if record.is_joined:
+                serve.delete(APP)
+            else:
+                serve.shutdown()
+        except RayServeException:
+            return ""  # no Serve there, so nothing of ours either
+    return f"{APP} on {record.address}"
+
+
+def wait_ready(url: str, within_s: float = READY_S) -> None:
+    """Until the service says that it is ready. Raises ServiceError where it does not in time."""
+    until = time.monotonic() + within_s
+    with Client(url, timeout_s=5) as client:
+        while True:
+            try:
+                client.release()
+                return
+            except XmodalError as error:
+                if time.monotonic() > until:
+                    raise ServiceError(
+                        f"deployed, but {url}/readyz is not ready after {within_s:.0f} s ({error})"
+                    ) from error
+                time.sleep(0.2)
 
 
 @contextmanager
-def _joined(home: Path, settings: Settings) -> Iterator[None]:
-    """Connected to the cluster that RAY_ADDRESS names, for the length of the block.
+def _joined(record: Record, settings: Settings, code: Path | None) -> Iterator[None]:
+    """Connected to the record's cluster, for the length of the block.
 
     A head of ours answers some seconds before its node can take work: within `START_S` that is
     no error. Raises ServiceError after it.
     """
+    os.environ["RAY_ADDRESS"] = record.address
     until = time.monotonic() + START_S
     with ExitStack() as stack:
         while True:
             try:
-                stack.enter_context(ray_session(settings))
+                stack.enter_context(ray_session(settings, code))
                 break
             except ServiceError:
-                record = read_record(home)
-                if time.monotonic() > until or record is None or not record.is_alive:
+                if record.is_joined or time.monotonic() > until or not record.is_alive:
                     raise
                 time.sleep(1)
         yield
-
-
-def deploy(home: Path, settings: Settings) -> str:
-    """Run the application on the cluster that this process is connected to; returns its URL.
-
-    Raises XmodalError where a replica does not start.
-    """
-    from ray import serve
-
-    from serve.app import args_of, build
-
-    logging.getLogger("ray.serve").setLevel(logging.WARNING)
-    options = settings.serve
-    # The host is said because Ray's own default with HAProxy is every interface.
-    serve.start(http_options={"host": options.host, "port": options.port})
-    try:
-        serve.run(build(args_of(str(home), options)), name=APP, route_prefix="/")
-    except RuntimeError as error:
-        reason = str(error).strip().splitlines()[-1]
-        raise XmodalError(f"the service did not start: {reason} (--trace shows more)") from error
-    return f"http://{options.host}:{options.port}"

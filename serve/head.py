@@ -39,7 +39,9 @@ def start_head(home: Path, settings: Settings) -> tuple[Started, str]:
         *("--object-store-memory", str(STORE_BYTES), "--disable-usage-stats"),
     ]
     head = _spawn("ray", command, home)
-    _wait(head, "127.0.0.1", gcs, home / "logs" / "ray.log")
+    # The dashboard is later by seconds, and `ray job submit` asks there.
+    for port in (gcs, settings.serve.dashboard_port):
+        wait_listens(head, ("127.0.0.1", port), home / "logs" / "ray.log", START_S)
     return head, f"127.0.0.1:{gcs}"
 
 
@@ -54,6 +56,16 @@ def start_mlflow(home: Path, settings: Settings) -> Started:
         *("--artifacts-destination", str(home / "mlartifacts")),
     ]
     return _spawn("mlflow", command, home)
+
+
+def wait_listens(one: Started, place: tuple[str, int], log: Path, within_s: float) -> None:
+    """Until `one` listens at `place`. Raises ServiceError, with its log's last line, else."""
+    until = time.monotonic() + within_s
+    while is_free(*place):
+        if one.process() is None or time.monotonic() > until:
+            lines = log.read_text(errors="replace").strip().splitlines()[-1:] or ["no output"]
+            raise ServiceError(f"{one.name} did not start ({lines[0].strip()}); see {log}")
+        time.sleep(0.2)
 
 
 def _set_environment(folder: Path, stats: int, metrics: int) -> None:
@@ -96,13 +108,3 @@ def _spawn(name: str, command: list[str], home: Path) -> Started:
             command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
         )
     return started(name, process.pid)
-
-
-def _wait(one: Started, host: str, port: int, log: Path) -> None:
-    """Until `port` is listened on."""
-    until = time.monotonic() + START_S
-    while is_free(host, port):
-        if one.process() is None or time.monotonic() > until:
-            lines = log.read_text(errors="replace").strip().splitlines()[-1:] or ["no output"]
-            raise ServiceError(f"{one.name} did not start ({lines[0].strip()}); see {log}")
-        time.sleep(0.2)

@@ -6,19 +6,24 @@ alone. Ray's many children are found below the head, and by the folder that is t
 
 import contextlib
 import hashlib
+import logging
 import os
 import tempfile
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import psutil
 
+from serve.apart import run_apart
+from xmodal.errors import XmodalError
 from xmodal.storage import read_json, write_json_atomic
 
+log = logging.getLogger(__name__)
 FILE = "service.json"
 PATIENCE_S = 10.0
+WITHDRAW_S = 120.0  # Ray drains for 30 s, and waits for ever for a cluster that is gone
 
 
 @dataclass(frozen=True)
@@ -49,12 +54,25 @@ class Record:
     url: str | None
     """Of the search service; None where only the head was started."""
     processes: tuple[Started, ...]
+    is_ending: bool = False
+    """Somebody is ending it: whoever stays in the foreground may go."""
+
+    @property
+    def head(self) -> Started | None:
+        """The Ray head, if it was started here."""
+        return next((one for one in self.processes if one.name == "ray"), None)
+
+    @property
+    def is_joined(self) -> bool:
+        """Whether the cluster is another's: it lives on when the service ends."""
+        return self.head is None
 
     @property
     def is_alive(self) -> bool:
-        """Whether the head that was started still runs."""
-        head = next((one for one in self.processes if one.name == "ray"), None)
-        return head is not None and head.process() is not None
+        """Whether the head still runs; on a joined cluster, whether the service was deployed."""
+        if self.is_ending:
+            return False
+        return self.url is not None if self.head is None else self.head.process() is not None
 
 
 def started(name: str, pid: int) -> Started:
@@ -69,7 +87,7 @@ def read_record(home: Path) -> Record | None:
         return None
     record: Any = read_json(path)
     processes = tuple(Started(**one) for one in record["processes"])
-    return Record(record["address"], record["url"], processes)
+    return Record(record["address"], record["url"], processes, record.get("is_ending", False))
 
 
 def write_record(home: Path, record: Record) -> None:
@@ -83,12 +101,48 @@ def ray_folder(home: Path) -> Path:
     return Path(tempfile.gettempdir()) / f"xm-{os.getuid()}-{name}"
 
 
-def end(home: Path) -> list[str]:
-    """End what the home's record names, and its children; returns their names."""
+def end(home: Path, kept: Record | None = None) -> list[str]:
+    """End what the home's record names, and its children; returns their names.
+
+    What `kept` names, an earlier record, lives on, and is the home's record again. A cluster that
+    lives on, `kept`'s or a joined one, loses the application.
+    """
     record = read_record(home)
-    roots = [one.process() for one in record.processes] if record else []
-    alive = [process for process in roots if process is not None]
-    family = _unique([*alive, *_below(alive), *_in_folder(ray_folder(home))])
+    names: list[str] = []
+    if record is not None:
+        with contextlib.suppress(XmodalError):  # a full disk is no reason to let it run
+            write_record(home, replace(record, is_ending=kept is None))
+        if kept is not None or record.is_joined:
+            names += _withdraw(record)
+    spared = {one.pid for one in kept.processes} if kept else set()
+    names += _end_processes(home, record, spared)
+    if kept is not None:
+        write_record(home, kept)
+    else:
+        (home / FILE).unlink(missing_ok=True)
+    return names
+
+
+def _withdraw(record: Record) -> list[str]:
+    from serve.deploy import withdraw
+
+    try:
+        done = run_apart(WITHDRAW_S, withdraw, record)
+    except XmodalError as error:
+        log.warning("event=not_withdrawn address=%s reason=%s", record.address, error)
+        return []
+    return [done] if done else []
+
+
+def _end_processes(home: Path, record: Record | None, spared: set[int]) -> list[str]:
+    """End the record's processes but `spared`, and, if no head is spared, all of Ray's folder."""
+    mine = [one.process() for one in record.processes if one.pid not in spared] if record else []
+    alive = [process for process in mine if process is not None]
+
+    def in_folder() -> list[psutil.Process]:
+        return [] if spared else _in_folder(ray_folder(home))
+
+    family = _unique([*alive, *_below(alive), *in_folder()])
     names = sorted({_name(process) for process in family})
     for process in alive or family:
         _signal(process, is_hard=False)
@@ -96,11 +150,10 @@ def end(home: Path) -> list[str]:
     # a dying proxy actor starts one more HAProxy, which nobody would own.
     _, left = psutil.wait_procs(family, PATIENCE_S / 2)
     for is_hard in (False, False, True):
-        left = _unique([*left, *_in_folder(ray_folder(home))])
+        left = _unique([*left, *in_folder()])
         for process in left:
             _signal(process, is_hard)
         _, left = psutil.wait_procs(left, PATIENCE_S / 3)
-    (home / FILE).unlink(missing_ok=True)
     return names
 
 

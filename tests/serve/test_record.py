@@ -4,6 +4,7 @@ import socket
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -52,6 +53,24 @@ def test_a_number_that_was_used_again_is_left_alone(tmp_path):
     assert other.poll() is None
     other.kill()
     other.wait()
+
+
+def test_on_a_joined_cluster_alive_means_deployed():
+    assert Record("there", "http://there", ()).is_alive
+    assert Record("there", "http://there", (Started("mlflow", 1, 0.0),)).is_joined
+    assert not Record("there", None, ()).is_alive
+    assert not Record("there", "http://there", (), is_ending=True).is_alive
+
+
+def test_what_an_earlier_record_names_lives_on(tmp_path, monkeypatch):
+    monkeypatch.setattr("serve.record.WITHDRAW_S", 0.1)  # there is no cluster
+    head, mlflow = spawn(), spawn()
+    kept = Record("127.0.0.1:1", None, (started("ray", head.pid),))
+    write_record(tmp_path, replace(kept, processes=(*kept.processes, started("m", mlflow.pid))))
+    end(tmp_path, kept)
+    assert (head.poll(), read_record(tmp_path)) == (None, kept)
+    assert mlflow.poll() is not None
+    end(tmp_path)
 
 
 def test_nothing_to_end_is_no_error(tmp_path):
