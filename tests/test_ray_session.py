@@ -75,6 +75,33 @@ def test_a_cluster_that_scales_from_zero_is_asked_and_waited_for():
     assert said[-1] == "the cluster has 2 GPUs"
 
 
+# An actor pool of Ray Data, as it embeds: Ray's core has something to say of its arguments.
+EMBEDDING = """
+import ray
+from ray.data import ActorPoolStrategy
+from xmodal.layers import load_settings
+from xmodal.ray_session import ray_session
+class Same:
+    def __call__(self, batch):
+        return batch
+with ray_session(load_settings(None, [], {})):
+    data = ray.data.range(2).map_batches(Same, compute=ActorPoolStrategy(size=1))
+    print(data.count())
+"""
+
+
+@pytest.mark.slow
+def test_rays_core_is_silent_at_the_terminal():
+    environ = {k: v for k, v in os.environ.items() if k != "RAY_ADDRESS"}
+    environ["RAY_AUTH_MODE"] = "disabled"
+    command = [sys.executable, "-W", "ignore", "-c", EMBEDDING]
+    done = subprocess.run(
+        command, env=environ, capture_output=True, text=True, timeout=240, check=False
+    )
+    assert (done.returncode, done.stdout) == (0, "2\n"), done.stderr[-2000:]
+    assert ".cc:" not in done.stderr
+
+
 @pytest.mark.usefixtures("ray_cluster")
 def test_a_cluster_that_cannot_grow_fails_at_once():
     settings = load_settings(None, ["training.gpu=true", "training.workers=3"], {})

@@ -70,16 +70,7 @@ def ray_session(settings: Settings, code: Path | None = None) -> Iterator[None]:
     if address:
         _join(address, code)
     else:
-        free_bytes = psutil.virtual_memory().available
-        ray.init(
-            address="local",
-            num_cpus=logical_cpus(settings, os.cpu_count() or 1),
-            # Train's clean-up under Tune asks the dashboard; without it, trials hang
-            include_dashboard=True,
-            object_store_memory=int(min(STORE_BYTES, free_bytes / 5)),
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-        )
+        _start(settings)
     try:
         yield
     finally:
@@ -135,6 +126,40 @@ def _is_scaled() -> bool:
     return any(GROUP in node["Labels"] for node in ray.nodes() if node["Alive"])
 
 
+def _start(settings: Settings) -> None:
+    import ray
+
+    free_bytes = psutil.virtual_memory().available
+    with _hushed():
+        ray.init(
+            address="local",
+            num_cpus=logical_cpus(settings, os.cpu_count() or 1),
+            # Train's clean-up under Tune asks the dashboard; without it, trials hang
+            include_dashboard=True,
+            object_store_memory=int(min(STORE_BYTES, free_bytes / 5)),
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+        )
+
+
+@contextmanager
+def _hushed() -> Iterator[None]:
+    """Ray joined in the block keeps the lines of its core off this terminal.
+
+    What fails comes as an exception besides. The level is no flag of `FLAGS`: a head that lives on
+    keeps its logs. That a level was chosen is announced too, which is why stderr is closed.
+    """
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
+    kept = os.dup(2)
+    try:
+        with open(os.devnull, "wb") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+            yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+
+
 def _join(address: str, code: Path | None) -> None:
     import ray
     from ray.exceptions import RayError
@@ -142,7 +167,13 @@ def _join(address: str, code: Path | None) -> None:
     env = {"working_dir": str(code)} if code else None
     try:
         _knock(address)
-        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, runtime_env=env)
+        with _hushed():
+            ray.init(
+                address=address,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+                runtime_env=env,
+            )
     except (OSError, OverflowError, RuntimeError, ValueError, RayError) as problem:
         reason = " ".join(str(problem).split())[:200]
         raise ServiceError(
