@@ -15,6 +15,24 @@ RAY_ENVIRONMENT = {
 }
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Spread files over processes; all that needs a Ray cluster, or a service, shares one.
+
+    These two begin, for they take longest: the rest fills up beside them.
+    """
+    groups = {item: _group(item) for item in items}
+    items.sort(key=lambda item: {"ray": 0, "service": 1}.get(groups[item], 2))
+    for item, group in groups.items():
+        item.add_marker(pytest.mark.xdist_group(group))
+
+
+def _group(item: pytest.Item) -> str:
+    if "ray_cluster" in getattr(item, "fixturenames", ()):
+        return "ray"
+    is_service = "tests/serve/" in item.nodeid and item.get_closest_marker("slow")
+    return "service" if is_service else item.nodeid.partition("::")[0]
+
+
 @pytest.fixture(scope="session")
 def ray_cluster() -> Iterator[None]:
     """A local Ray cluster of four logical CPUs; its dashboard is on, as Train under Tune needs."""
