@@ -41,6 +41,7 @@ from xmodal.settings import Settings
 from xmodal.training.baseline import make_base
 from xmodal.training.names import run_name
 from xmodal.training.ray_train import OBJECTIVE
+from xmodal.training.space import check_space
 
 MODEL = "xmodal"
 
@@ -55,7 +56,13 @@ class Flow:
 
     @classmethod
     def of(cls, home: Path, settings: Settings) -> "Flow":
-        """A flow that shows its stages on the console."""
+        """A flow that shows its stages on the console.
+
+        Raises:
+            SettingsError: the search's space names what cannot be searched.
+        """
+        if settings.tuning.trials:
+            check_space(settings)
         return cls(home, settings, Stages(home, announce=step, say=say))
 
     def catalog(self) -> Catalog:
@@ -90,7 +97,8 @@ class Flow:
         run = run_name("tune", catalog, self.settings)
 
         def work() -> Record:
-            result = tune_tracked(self.home, catalog, self.settings, run)
+            # The settings as they stand have just been trained.
+            result = tune_tracked(self.home, catalog, self.settings, run, is_first_known=True)
             return {"folder": str(result.folder), "run": run, "metrics": result.metrics}
 
         best = max(trained, self.stages.run("tune", run, work), key=_objective)
@@ -110,12 +118,8 @@ class Flow:
 
     def base(self, catalog: Catalog, trained: Record) -> Path:
         """What a user has before tuning, as a saved matcher."""
-        run = str(trained["run"])
-
-        def work() -> Record:
-            return {"folder": str(make_base(self.home, catalog, self.settings, run))}
-
-        return Path(str(self.stages.run("base", run, work)["folder"]))
+        step("base")  # not a stage of its own: the home has one base, which knows what it is of
+        return make_base(self.home, catalog, self.settings, str(trained["run"]))
 
     def embed(self, catalog: Catalog, matcher: Path) -> Record:
         """Vectors and tokens of the whole catalogue, which evaluation and index share."""
@@ -133,7 +137,8 @@ class Flow:
         """Base, tuned and reranked judged on every part with queries; the report."""
         run, matcher = str(trained["run"]), Path(str(trained["folder"]))
         facts = read_facts(matcher)
-        inputs = [facts.encoder, facts.reranker, self._tree["evaluation"], self._tree["reranker"]]
+        made_of = [read_facts(base).encoder, facts.encoder, facts.reranker]
+        inputs = [*made_of, self._tree["evaluation"], self._tree["reranker"]]
         folders = {"base": base, "tuned": matcher}
 
         def work() -> Record:
