@@ -58,8 +58,7 @@ def embed_catalog(
         key: fingerprint of what the features depend on, if not the encoder's own. Trunk features
             depend on a part of it only: their folder is named after that part.
         trunk: a trunk store of this encoder and catalogue (`find_trunk`): only the heads run.
-        actors: processes, one CPU and one thread each; where the cluster has GPUs, one each and
-            no more processes than GPUs.
+        actors: processes, one CPU and one thread each (with GPUs there: a GPU each, see `pool`).
         progress: told the products of each shard as it is done.
 
     Raises:
