@@ -16,7 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from xmodal.console import Job, job_parser, next_command, run_job, say, step, table
+from xmodal.console import Job, job_parser, next_command, run_job, say, step, table, typed
 from xmodal.errors import ServiceError
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def _start(job: Job, before: "Record | None", release: "Release | None") -> None
     record = before or _cluster(job)
     if release is None:
         say(f"Ray head at {record.address}, dashboard {_page(job, 'dashboard_port')}")
-        next_command(f"RAY_ADDRESS={record.address} python jobs/pipeline.py{_config(job)}")
+        next_command(f"RAY_ADDRESS={record.address} {typed()} jobs/pipeline.py{_config(job)}")
         return
     if job.settings.tracking.uri is None:
         mlflow = start_mlflow(job.home, job.settings)
@@ -176,7 +176,7 @@ def _summary(job: Job, record: "Record", release: str) -> None:
     }
     table("the service is up", rows)
     flag = "" if job.settings.serve.port == 8000 else f" --url {record.url}"
-    next_command(f'.venv/bin/xmodal search "red dress"{flag}')
+    next_command(f'{typed("xmodal")} search "red dress"{flag}')
     if not job.args.foreground:
         next_command(f"make down{_config(job, ' CONFIG=')}")
 

@@ -115,12 +115,20 @@ def next_command(command: str) -> None:
 
 def next_job(job: Job, name: str, *flags: object) -> None:
     """Which job of `jobs/` to type next, for the same shop."""
-    _next_typed(job, [_python(), f"jobs/{name}.py"], "--config {}", flags)
+    _next_typed(job, [typed(), f"jobs/{name}.py"], "--config {}", flags)
 
 
 def next_serve(job: Job) -> None:
     """How to serve what the job released."""
     _next_typed(job, ["make", "serve"], "CONFIG={}", ())
+
+
+def typed(command: str = "python") -> str:
+    """What to type for a command of this environment: its name where that finds it, else a path."""
+    path, here = Path(sys.executable).with_name(command), Path.cwd()
+    if shutil.which(command) == str(path):
+        return command
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)
 
 
 def absolute(place: str) -> str:
@@ -181,14 +189,6 @@ def _next_typed(job: Job, words: Sequence[str], config: str, flags: Sequence[obj
     given = [config.format(shlex.quote(str(job.config)))] if job.config else []
     quoted = [shlex.quote(str(word)) for word in flags]
     next_command(" ".join([*home, *map(shlex.quote, words), *given, *quoted]))
-
-
-def _python() -> str:
-    """What to type for this Python: `python` where that is it, else its path from here."""
-    if shutil.which("python") == sys.executable:
-        return "python"
-    path, here = Path(sys.executable), Path.cwd()
-    return str(path.relative_to(here) if path.is_relative_to(here) else path)
 
 
 def _print_config(settings: "Settings", args: argparse.Namespace) -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 from xmodal.settings import Settings
-from xmodal.training.recipe import derived, why
+from xmodal.training.recipe import derived, reasons
 
 
 def make_settings(base, **training):
@@ -17,10 +17,10 @@ def make_settings(base, **training):
 def test_a_pretrained_dual_encoder_learns_slowly(base, rate):
     settings = make_settings(base)
     assert derived(settings).training.learning_rate == rate
-    assert f"{rate:g}" in why(settings.matcher, settings.training)["learning rate"]
+    assert f"{rate:g}" in reasons(settings.matcher, settings.training)["learning rate"]
 
 
 def test_a_given_rate_stays():
     settings = make_settings("open_clip:x", learning_rate=0.5)
     assert derived(settings).training.learning_rate == 0.5
-    assert why(settings.matcher, settings.training) == {}
+    assert reasons(settings.matcher, settings.training) == {}

@@ -22,7 +22,7 @@ def train_tracked(home: Path, catalog: Catalog, settings: Settings, run: str) ->
     """Fine-tune as `run`; the same run of a home goes on where it stopped."""
     with (
         tracked(home, settings, catalog, run) as record,
-        progress("cache features", catalog.n_products) as bar,
+        progress("cache features", 1.0) as bar,
     ):
 
         def report(metrics: Metrics, epoch: int) -> None:
@@ -77,7 +77,7 @@ def tune_tracked(
     """
     with (
         tracked(home, settings, catalog, run) as record,
-        progress("cache features", catalog.n_products) as bar,
+        progress("cache features", 1.0) as bar,
     ):
 
         def report(trial: str, metrics: Metrics, epoch: int) -> None:

@@ -22,19 +22,21 @@ from xmodal.matcher.encoder import Encoder
 from xmodal.matcher.families import make_encoder
 from xmodal.matcher.saved import load_encoder, save_encoder
 from xmodal.retrieval.embed import FeatureStore, embed_texts
-from xmodal.settings import Settings, TrainingSettings
+from xmodal.settings import Settings
 from xmodal.storage import publish, read_json, write_json_atomic
 from xmodal.training.batches import MIN_STEPS, passes_of, steps_of
 from xmodal.training.captions import PairTable, build_table
 from xmodal.training.held_out import GALLERY, ValSet, build_valset, sample_queries
-from xmodal.training.recipe import derived, why
+from xmodal.training.recipe import derived, reasons
 from xmodal.training.texts import TextStore, write_texts
 
 PLAN_FILE = "plan.json"
 SAMPLE_PICTURES = 64
 SETTLE_PICTURES = 4_096
 TEXT_BATCH = 64
+TEXT_SHARE = 0.5  # of the time that caching takes, where texts and pictures are as many
 EmbedImages = Callable[[Path, Path, str], FeatureStore]  # encoder, store, key
+Progress = Callable[[float], None]
 
 
 @dataclass(frozen=True)
@@ -64,9 +66,17 @@ def load_plan(folder: Path) -> TrainPlan:
 
 
 def prepare(
-    home: Path, catalog: Catalog, settings: Settings, run: str, embed_images: EmbedImages
+    home: Path,
+    catalog: Catalog,
+    settings: Settings,
+    run: str,
+    embed_images: EmbedImages,
+    *,
+    progress: Progress = lambda _: None,
 ) -> TrainPlan:
     """Make, or find made, what a run needs, and leave its plan in the run's folder.
+
+    `progress` is told of the texts, TEXT_SHARE in all: `embed_images` tells the rest.
 
     Raises:
         SettingsError: the run exists with other settings, or on another catalogue.
@@ -74,8 +84,7 @@ def prepare(
     """
     folder = home / "runs" / run
     claim_run(folder, catalog, settings)
-    reasons = why(settings.matcher, settings.training)
-    settings = derived(settings)
+    given, settings = settings, derived(settings)
     pairs = catalog.pairs("train")
     captions = list(dict.fromkeys(pairs["text"].to_pylist()))
     encoder = _first_encoder(folder / "start", catalog, settings, captions)
@@ -83,10 +92,9 @@ def prepare(
     queries = sample_queries(catalog.judged("val").queries, limit, settings.seed)
     texts = list(dict.fromkeys([*captions, *queries.values()]))
     number = {text: row for row, text in enumerate(texts)}
-    key = trunk_fingerprint(encoder, catalog)
-    cache = home / "cache" / key
+    cache = home / "cache" / (key := trunk_fingerprint(encoder, catalog))
     text_folder = cache / f"texts-{_text_key(texts, folder / 'start')}"
-    embed_text_store(encoder, text_folder, texts)
+    embed_text_store(encoder, text_folder, texts, progress)
     store = embed_images(folder / "start", cache / "images", key)
     table = _table(catalog, pairs, number, store)
     valset = build_valset(catalog, queries, number, np.asarray(store.product_row), settings.seed)
@@ -96,7 +104,7 @@ def prepare(
         table.save(temporary)
         valset.save(temporary / "val.json")
     plan = _plan(folder, catalog, settings, cache / "images", text_folder)
-    plan = replace(plan, facts=_facts(table, valset, settings.training) | reasons)
+    plan = replace(plan, facts=_facts(table, valset, given))
     write_json_atomic(folder / PLAN_FILE, plan.as_config())
     return plan
 
@@ -143,10 +151,15 @@ def trunk_fingerprint(encoder: Encoder, catalog: Catalog) -> str:
     return fingerprint.of_json([spec, frozen, catalog.manifest.fingerprint])
 
 
-def embed_text_store(encoder: Encoder, folder: Path, texts: list[str]) -> TextStore:
+def embed_text_store(
+    encoder: Encoder, folder: Path, texts: list[str], progress: Progress
+) -> TextStore:
     """The texts' features below the trained part, computed once."""
     return write_texts(
-        folder, texts, lambda chunk: embed_texts(encoder, chunk, TEXT_BATCH, what="trunk")
+        folder,
+        texts,
+        lambda chunk: embed_texts(encoder, chunk, TEXT_BATCH, what="trunk"),
+        progress=lambda done: progress(TEXT_SHARE * done / len(texts)),
     )
 
 
@@ -190,8 +203,9 @@ def _settle(encoder: Encoder, store: FeatureStore, table: PairTable, seed: int) 
     encoder.settle({name: torch.from_numpy(x) for name, x in store.take(rows).items()})
 
 
-def _facts(table: PairTable, valset: ValSet, training: TrainingSettings) -> dict[str, str]:
-    """What was derived from the data, for the summary."""
+def _facts(table: PairTable, valset: ValSet, given: Settings) -> dict[str, str]:
+    """What was derived from the data and the model, for the summary."""
+    training = given.training
     passes, steps = passes_of(len(table), training.batch), steps_of(len(table), training.batch)
     why = f"so that an epoch has {MIN_STEPS} steps" if passes > 1 else "enough steps"
     return {
@@ -200,6 +214,7 @@ def _facts(table: PairTable, valset: ValSet, training: TrainingSettings) -> dict
         "epoch": f"{steps} steps of {training.batch} pairs, {passes} pass(es): {why}",
         "val": f"{len(valset.query_ids):,} queries on {len(valset.gallery_rows):,} pictures "
         f"(all of val, and train up to {GALLERY:,})",
+        **reasons(given.matcher, training),
     }
 
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from xmodal.training.loop import Trainee
     from xmodal.training.prepare import TrainPlan
 
-Progress = Callable[[int], None]
+Progress = Callable[[float], None]
 OBJECTIVE = "map"  # as in loop.py, which Ray's controller need not import
 # Logical CPUs of a worker: two workers and what else a job needs fit two cores.
 WORKER_CPUS = 0.5
@@ -56,7 +56,7 @@ def train_encoder(
 
     Args:
         report: called in this process after each epoch with its figures and its number.
-        progress: told the products whose features were cached, before the first epoch.
+        progress: told the share of the features that was cached, before the first epoch.
 
     Raises:
         SettingsError: the batch cannot be shared, or the run was begun with other settings.
@@ -93,7 +93,9 @@ def prepare_run(
     """Features cached by Ray Data, pairs and `val`; see `prepare`."""
     from xmodal.retrieval.embed import FeatureStore
     from xmodal.retrieval.ray_embed import embed_catalog
-    from xmodal.training.prepare import prepare
+    from xmodal.training.prepare import TEXT_SHARE, prepare
+
+    share = (1 - TEXT_SHARE) / catalog.n_products
 
     def embed(encoder: Path, out: Path, key: str) -> FeatureStore:
         return embed_catalog(
@@ -103,10 +105,10 @@ def prepare_run(
             what="trunk",
             actors=settings.index.actors,
             key=key,
-            progress=progress,
+            progress=lambda products: progress(share * products),
         )
 
-    return prepare(home, catalog, settings, run, embed)
+    return prepare(home, catalog, settings, run, embed, progress=progress)
 
 
 def fit_run(

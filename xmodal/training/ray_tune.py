@@ -79,7 +79,7 @@ def tune_encoder(
 
     Args:
         report: called in this process after each epoch of each trial: its name, figures, epoch.
-        progress: told the products whose features were cached, before the first trial.
+        progress: told the share of the features that was cached, before the first trial.
         is_first_known: the settings as they stand have been trained; else they are the first trial.
 
     Raises:

@@ -13,7 +13,7 @@ def derived(settings: Settings) -> Settings:
     return settings.model_copy(update={"training": training})
 
 
-def why(matcher: MatcherSettings, given: TrainingSettings) -> dict[str, str]:
+def reasons(matcher: MatcherSettings, given: TrainingSettings) -> dict[str, str]:
     """Rows for the summary: what was derived, and from what."""
     if given.learning_rate is not None:
         return {}

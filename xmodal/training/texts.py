@@ -34,12 +34,14 @@ def write_texts(
     texts: Sequence[str],
     embed: Callable[[list[str]], Mapping[str, NDArray[np.generic]]],
     chunk: int = 4096,
+    progress: Callable[[int], None] = lambda _: None,
 ) -> TextStore:
     """Write `embed`'s features of `texts` to `folder` (float32 as float16), unless it is there.
 
     Args:
         embed: a chunk of texts to arrays with one row a text; their widths may differ by chunk
             where texts are padded (with zeros), and are padded to the widest here.
+        progress: told the texts of each chunk that is done.
     """
     if not (folder / NAMES).exists():
         # Texts of one length share a batch: less padding, less time.
@@ -49,6 +51,7 @@ def write_texts(
             made = embed([texts[row] for row in order[start : start + chunk]])
             for name, rows in made.items():
                 parts.setdefault(name, []).append(_narrow(rows))
+            progress(len(order[start : start + chunk]))
         with publish(folder) as temporary:
             for name in list(parts):
                 _write(temporary / f"{name}.npy", parts.pop(name), order)
