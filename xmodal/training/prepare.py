@@ -100,13 +100,17 @@ def prepare(
     valset = build_valset(catalog, queries, number, np.asarray(store.product_row), settings.seed)
     _settle(encoder, store, table, settings.seed)
     save_encoder(encoder, folder / "first")
-    with publish(folder / "data") as temporary:
-        table.save(temporary)
-        valset.save(temporary / "val.json")
+    _save_data(folder / "data", table, valset)
     plan = _plan(folder, catalog, settings, cache / "images", text_folder)
     plan = replace(plan, facts=_facts(table, valset, given))
     write_json_atomic(folder / PLAN_FILE, plan.as_config())
     return plan
+
+
+def _save_data(folder: Path, table: PairTable, valset: ValSet) -> None:
+    with publish(folder) as temporary:
+        table.save(temporary)
+        valset.save(temporary / "val.json")
 
 
 def claim_run(folder: Path, catalog: Catalog, settings: Settings) -> None:
