@@ -89,13 +89,13 @@ def evaluate(
     catalog: Catalog,
     parts: Sequence[str],
     settings: Settings,
-    progress: Callable[[int], None] = lambda _: None,
+    progress: Callable[[float], None] = lambda _: None,
 ) -> Evaluation:
     """Judge all contenders on each of `parts` (`val`, `dev`, `test`) that has judged queries.
 
     The gallery is every product with a picture, as pictures alone. A contender with a reranker is
     judged twice on text queries: by its first stage, and with `reranker.candidates` re-ordered.
-    `progress` is told 1 for each contender and task that is done.
+    `progress` is told its share for each contender and task that is done.
 
     Returns:
         An Evaluation without results where no part has a query.
@@ -111,7 +111,7 @@ def evaluate(
         for task in tasks:
             for system, run in make_runs(contender, task, gallery, settings.reranker.candidates):
                 results.append(judge(system, task, run, attributes))
-            progress(1)
+            progress(1 / (len(contenders) * len(tasks)))
     sizes = {"products": len(gallery.shown), "pictures": len(gallery.vector_ND)}
     named = {f"{task.part} {task.name}": task for task in tasks}
     return Evaluation(results, contrast(results, tasks, settings), named, sizes)

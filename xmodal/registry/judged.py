@@ -35,7 +35,7 @@ def evaluate_tracked(
             store = find_vectors(home, matcher, catalog, bar.advance)
         contenders.append(Contender(name, matcher, store))
     with tracked(home, settings, catalog, run) as record:
-        with progress("evaluate", len(contenders) * len(PARTS)) as bar:
+        with progress("evaluate", 1.0) as bar:
             found = evaluate(contenders, catalog, PARTS, settings, bar.advance)
         facts = {"run": run, "code": code_version(), "base": settings.matcher.base}
         report = write_report(home / "reports" / run, found, catalog, facts)

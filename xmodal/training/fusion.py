@@ -23,8 +23,8 @@ from xmodal.retrieval.topk import topk
 from xmodal.training.captions import Ints
 
 _GRID = (
-    (0.0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.6, 0.8),  # look-alikes
-    (0.0, 0.25, 0.5, 0.75, 1.0),  # hubness
+    (0.0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.6, 0.8, 1.2, 1.6),  # look-alikes
+    (0.0, 0.25, 0.5, 0.75, 1.0, 1.25),  # hubness
     (0.0, 0.0025, 0.005, 0.01, 0.02, 0.04),  # cross-attention
 )
 _SHARPNESS = (10.0, 20.0, 40.0)  # of look-alikes
