@@ -47,7 +47,7 @@ serve: $(READY)  ## serve the home's release until Ctrl-C: make serve CONFIG=con
 	$(PY) -m serve.up --foreground --config $(CONFIG) $(ARGS)
 
 test: $(READY)  ## all tests, with coverage
-	$(BIN)/pytest -n 2 --dist loadgroup --no-loadscope-reorder --cov --cov-report=term $(ARGS)
+	$(BIN)/pytest --cov --cov-report=term $(ARGS)
 
 lint: $(READY)  ## format, rules, types, floors
 	$(BIN)/ruff format --check .

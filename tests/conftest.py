@@ -16,21 +16,12 @@ RAY_ENVIRONMENT = {
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Spread files over processes; all that needs a Ray cluster, or a service, shares one.
+    """What shares the cluster runs first, before another test starts a Ray of its own.
 
-    These two begin, for they take longest: the rest fills up beside them.
+    Ray's State API asks the Ray that was started last on a machine: with two at once, a finished
+    trial's processors are never freed, and the search waits for ever.
     """
-    groups = {item: _group(item) for item in items}
-    items.sort(key=lambda item: {"ray": 0, "service": 1}.get(groups[item], 2))
-    for item, group in groups.items():
-        item.add_marker(pytest.mark.xdist_group(group))
-
-
-def _group(item: pytest.Item) -> str:
-    if "ray_cluster" in getattr(item, "fixturenames", ()):
-        return "ray"
-    is_service = "tests/serve/" in item.nodeid and item.get_closest_marker("slow")
-    return "service" if is_service else item.nodeid.partition("::")[0]
+    items.sort(key=lambda item: "ray_cluster" not in getattr(item, "fixturenames", ()))
 
 
 @pytest.fixture(scope="session")
