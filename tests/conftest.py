@@ -29,13 +29,17 @@ def ray_cluster() -> Iterator[None]:
     """A local Ray cluster of four logical CPUs; its dashboard is on, as Train under Tune needs."""
     import ray
 
+    from xmodal.ray_session import API_SERVER, claim_dashboard
+
     with pytest.MonkeyPatch.context() as patch:
         for name, value in RAY_ENVIRONMENT.items():
             patch.setenv(name, os.environ.get(name, value))
+        patch.setenv(API_SERVER, "")  # so that it is put back as it was
         ray.init(
             address="local",
             num_cpus=4,
             include_dashboard=True,
+            dashboard_port=claim_dashboard(0),
             object_store_memory=300_000_000,
             log_to_driver=False,
             runtime_env={"env_vars": {"OMP_NUM_THREADS": "1"}},

@@ -29,6 +29,7 @@ FLAGS = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "TOKENIZERS_PARALLELISM": "false",
 }
+API_SERVER = "RAY_API_SERVER_ADDRESS"  # where Ray's State API asks
 KNOCK_S = 5.0
 GPU_WAIT_S = 900.0  # a rented machine starts and installs in 5 to 10 minutes
 GROUP = "ray.io/node-group"  # the label by which an autoscaler knows a node
@@ -67,6 +68,7 @@ def ray_session(settings: Settings, code: Path | None = None) -> Iterator[None]:
         yield
         return
     address = os.environ.get("RAY_ADDRESS")
+    told = os.environ.get(API_SERVER)
     if address:
         _join(address, code)
     else:
@@ -75,6 +77,24 @@ def ray_session(settings: Settings, code: Path | None = None) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+        os.environ.pop(API_SERVER, None)
+        os.environ |= {API_SERVER: told} if told else {}
+
+
+def claim_dashboard(wanted: int) -> int:
+    """A port for the dashboard of a cluster that starts next: `wanted` if it is free.
+
+    The cluster's processes are told it. Else Ray's State API asks the Ray that was started last on
+    this machine, dead or alive, and Train under Tune never frees a finished trial's processors.
+    """
+    with socket.socket() as probe:
+        try:
+            probe.bind(("127.0.0.1", wanted))
+        except OSError:
+            probe.bind(("127.0.0.1", 0))
+        port = int(probe.getsockname()[1])
+    os.environ[API_SERVER] = f"http://127.0.0.1:{port}"
+    return port
 
 
 def gather_gpus(
@@ -136,6 +156,7 @@ def _start(settings: Settings) -> None:
             num_cpus=logical_cpus(settings, os.cpu_count() or 1),
             # Train's clean-up under Tune asks the dashboard; without it, trials hang
             include_dashboard=True,
+            dashboard_port=claim_dashboard(settings.serve.dashboard_port),
             object_store_memory=int(min(STORE_BYTES, free_bytes / 5)),
             log_to_driver=False,
             logging_level=logging.ERROR,
