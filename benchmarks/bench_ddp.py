@@ -145,7 +145,7 @@ def _batch(pairs: int, number: int) -> "Batch":
     encoder = _trainee().encoder
     pixels = torch.randint(0, 256, (8, 3, 128, 96), dtype=torch.uint8)
     image = {k: v.repeat(rows // 8, *[1] * (v.ndim - 1)) for k, v in _trunk(encoder, pixels)}
-    words = torch.randint(1, 10_000, (rows, 16))
+    words = torch.randint(1, len(encoder.vocabulary), (rows, 16))
     none = torch.zeros(rows, pairs, dtype=torch.bool)
     first = number * rows if number < 2 else 0
     product = torch.arange(first, first + rows)
