@@ -178,7 +178,7 @@ def _terms(
     place_QK = torch.from_numpy(place.reshape(rows_QK.shape))
     similar, row, hub = [], [], []
     for start in range(0, len(unique), _BLOCK):
-        tokens_NTC = _take(store, unique[start : start + _BLOCK])
+        tokens_NTC = take_tokens(store, unique[start : start + _BLOCK])
         a, b = reranker.neighbours.nearest(tokens_NTC)
         similar.append(a)
         row.append(b)
@@ -193,13 +193,14 @@ def _terms(
         ]
         near[sharp] = torch.cat(found)
     cross = [
-        reranker.cross(vector_QD[q : q + 1], words_QW[q : q + 1], _take(store, rows)[None])
+        reranker.cross(vector_QD[q : q + 1], words_QW[q : q + 1], take_tokens(store, rows)[None])
         for q, rows in enumerate(rows_QK)
     ]
     return near, (hub_N[place_QK], torch.cat(cross))
 
 
-def _take(store: FeatureStore, rows: Ints) -> Tensor:
+def take_tokens(store: FeatureStore, rows: Ints) -> Tensor:
+    """Patch tokens (N, T, C) of pictures, float32."""
     taken = store.take(rows, ["tokens", "scale"])
     return dequantise(torch.from_numpy(taken["tokens"]), torch.from_numpy(taken["scale"]))
 

@@ -20,12 +20,11 @@ from xmodal.catalog.store import Catalog
 from xmodal.matcher.encoder import Encoder
 from xmodal.matcher.neighbours import Neighbours
 from xmodal.matcher.reranker import Hubness, Reranker, RerankerSpec
-from xmodal.matcher.tokens import dequantise
 from xmodal.retrieval.embed import FeatureStore, embed_texts
 from xmodal.retrieval.topk import topk
 from xmodal.settings import Settings
 from xmodal.training.captions import Ints
-from xmodal.training.fusion import Fusion, fuse
+from xmodal.training.fusion import Fusion, fuse, take_tokens
 from xmodal.training.held_out import sample_queries
 from xmodal.training.optimise import make_optimizer, make_schedule
 from xmodal.training.remembered import Remembered, remembered
@@ -98,12 +97,6 @@ def _new(encoder: Encoder, known: Remembered) -> Reranker:
         bank=min(MOST_BANK, len(known.row_M)),
     )
     return Reranker(spec)
-
-
-def take_tokens(store: FeatureStore, rows: Ints) -> Tensor:
-    """Patch tokens (N, T, C) of pictures, float32."""
-    taken = store.take(rows, ["tokens", "scale"])
-    return dequantise(torch.from_numpy(taken["tokens"]), torch.from_numpy(taken["scale"]))
 
 
 def _remember(memory: Neighbours, encoder: Encoder, store: FeatureStore, known: Remembered) -> None:
