@@ -120,7 +120,7 @@ def whiskers(rows: Sequence[Whisker], x: Axis, mark: float | None = None) -> str
         parts.append(_text(at(tick), foot + 16, _number(tick), "middle"))
     parts.append(_text((left + WIDTH - 24) / 2, foot + 34, x.name, "middle"))
     if mark is not None:
-        parts.append(_rule(at(mark), top, at(mark), foot, "var(--ink, #1d1b1a)"))
+        parts.append(_rule(at(mark), top, at(mark), foot, ink="var(--ink, #1d1b1a)"))
     for line, label in enumerate(labels):
         middle = top + step * (line + 0.5)
         parts.append(_text(left - 10, middle + 4, _short(label, 26), "end", label))
@@ -129,7 +129,7 @@ def whiskers(rows: Sequence[Whisker], x: Axis, mark: float | None = None) -> str
             level = middle + 11 * (number - (len(series) - 1) / 2)
             says = f"{label}, {row.series}: {row.value:.4f} ({row.low:.4f} to {row.high:.4f})"
             colour = _colour(number)
-            parts.append(_rule(at(row.low), level, at(row.high), level, colour, 2))
+            parts.append(_rule(at(row.low), level, at(row.high), level, ink=colour, width=2))
             parts.append(_dot((at(row.value), level), number, says))
     return _svg(height, "".join(parts))
 
@@ -227,7 +227,7 @@ def _text(
 
 
 def _rule(
-    x1: float, y1: float, x2: float, y2: float, ink: str = "var(--line, #e5e0d9)", width: int = 1
+    x1: float, y1: float, x2: float, y2: float, *, ink: str = "var(--line, #e5e0d9)", width: int = 1
 ) -> str:
     return (
         f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" stroke="{ink}"'
