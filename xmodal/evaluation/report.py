@@ -1,6 +1,6 @@
 """The report of an evaluation: `report.html`, one file with its pictures, and `metrics.json`."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from html import escape
 from importlib.resources import files
 from pathlib import Path
@@ -9,6 +9,7 @@ from string import Template
 from xmodal.catalog.store import Catalog
 from xmodal.evaluation.examples import Picked, pick, thumbnails
 from xmodal.evaluation.judge import Contrast, Evaluation, Result
+from xmodal.evaluation.sections import Section, Table
 from xmodal.evaluation.tasks import Task
 from xmodal.storage import publish_file, write_json_atomic
 
@@ -31,7 +32,11 @@ _PARTS = ("dev", "test", "val")  # the first with queries is shown on top: never
 
 
 def write_report(
-    folder: Path, evaluation: Evaluation, catalog: Catalog, facts: Mapping[str, object]
+    folder: Path,
+    evaluation: Evaluation,
+    catalog: Catalog,
+    facts: Mapping[str, object],
+    sections: Sequence[Section] = (),
 ) -> Path:
     """Write `report.html` and `metrics.json` to `folder`; returns the path of the report.
 
@@ -39,10 +44,12 @@ def write_report(
     """
     folder.mkdir(parents=True, exist_ok=True)
     known = _facts(evaluation, catalog) | dict(facts)
-    write_json_atomic(folder / "metrics.json", as_json(evaluation, known))
+    found = as_json(evaluation, known)
+    found["sections"] = {section.name: section.data for section in sections}
+    write_json_atomic(folder / "metrics.json", found)
     path = folder / "report.html"
     with publish_file(path) as beside:
-        beside.write_text(_page(evaluation, catalog, known), encoding="utf-8")
+        beside.write_text(_page(evaluation, catalog, known, sections), encoding="utf-8")
     return path
 
 
@@ -93,7 +100,12 @@ def _facts(evaluation: Evaluation, catalog: Catalog) -> dict[str, object]:
     }
 
 
-def _page(evaluation: Evaluation, catalog: Catalog, facts: Mapping[str, object]) -> str:
+def _page(
+    evaluation: Evaluation,
+    catalog: Catalog,
+    facts: Mapping[str, object],
+    sections: Sequence[Section],
+) -> str:
     template = Template(files("xmodal.evaluation").joinpath("report.html").read_text("utf-8"))
     places = list(dict.fromkeys((one.part, one.task) for one in evaluation.results))
     places.sort(key=lambda place: (list(_TASKS).index(place[1]), _PARTS.index(place[0])))
@@ -104,9 +116,35 @@ def _page(evaluation: Evaluation, catalog: Catalog, facts: Mapping[str, object])
         subtitle=escape(f"{facts['catalogue']}, searched by pictures alone"),
         tiles="".join(_tile(one) for one in shown),
         results="".join(_section(evaluation, part, task) for part, task in places),
+        sections="".join(_finding(section) for section in sections),
         examples=_examples(evaluation, catalog, shown[-1]) if shown else "",
         facts=rows,
     )
+
+
+def _finding(section: Section) -> str:
+    tables = "".join(_plain_table(table) for table in section.tables)
+    pictures = "".join(
+        f'<figure role="img" aria-label="{escape(one.says, quote=True)}">{one.svg}</figure>'
+        for one in section.pictures
+    )
+    notes = "".join(f'<p class="note">{escape(note)}</p>' for note in section.notes)
+    return (
+        f'<h2 id="{escape(section.name, quote=True)}">{escape(section.title)}</h2>'
+        f'<div class="card"><p><b>{escape(section.verdict)}</b></p>{tables}{pictures}{notes}</div>'
+    )
+
+
+def _plain_table(table: Table) -> str:
+    rows = [[_plain(value) for value in row] for row in table.rows]
+    caption = f"<h3>{escape(table.caption)}</h3>" if table.caption else ""
+    return caption + _table([escape(name) for name in table.head], rows)
+
+
+def _plain(value: str | int | float | None) -> str:
+    if value is None:
+        return "too few"
+    return f"{value:.4f}" if isinstance(value, float) else escape(f"{value}")
 
 
 def _headline(evaluation: Evaluation) -> list[Result]:

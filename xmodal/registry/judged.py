@@ -7,6 +7,7 @@ from pathlib import Path
 
 from xmodal.catalog.store import Catalog
 from xmodal.console import progress, table
+from xmodal.evaluation.analyses import Judged, analyse
 from xmodal.evaluation.judge import Contender, Evaluation, evaluate
 from xmodal.evaluation.places import find_vectors
 from xmodal.evaluation.report import write_report
@@ -38,7 +39,8 @@ def evaluate_tracked(
         with progress("evaluate", 1.0) as bar:
             found = evaluate(contenders, catalog, PARTS, settings, bar.advance)
         facts = {"run": run, "code": code_version(), "base": settings.matcher.base}
-        report = write_report(home / "reports" / run, found, catalog, facts)
+        sections = analyse(Judged(contenders, catalog, found, settings))
+        report = write_report(home / "reports" / run, found, catalog, facts, sections)
         means = text_means(found)
         for part, systems in means.items():
             for system, values in systems.items():
