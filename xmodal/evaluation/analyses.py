@@ -1,26 +1,12 @@
 """The analyses of an evaluation, beyond its means: each looks at one question and gives a section.
 
-An analysis gets what was judged and may embed more, on a sample that keeps it within seconds.
+Each is a function in a module of its own. It gets what was judged and may embed more, on a sample
+that keeps it within seconds.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
-from xmodal.catalog.store import Catalog
-from xmodal.evaluation.judge import Contender, Evaluation
-from xmodal.evaluation.sections import Section
-from xmodal.settings import Settings
-
-
-@dataclass(frozen=True)
-class Judged:
-    """What an analysis may look at."""
-
-    contenders: Sequence[Contender]  # the one to compare with first
-    catalog: Catalog
-    evaluation: Evaluation
-    settings: Settings
-
+from xmodal.evaluation.sections import Judged, Section
 
 Analysis = Callable[[Judged], Section | None]  # None: the catalogue has nothing to ask it of
 

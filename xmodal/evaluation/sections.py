@@ -3,7 +3,22 @@
 An analysis is a function that gives a `Section`; `analyses.py` lists those that the report runs.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+
+from xmodal.catalog.store import Catalog
+from xmodal.evaluation.judge import Contender, Evaluation
+from xmodal.settings import Settings
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What an analysis may look at."""
+
+    contenders: Sequence[Contender]  # the one to compare with first
+    catalog: Catalog
+    evaluation: Evaluation
+    settings: Settings
 
 
 @dataclass(frozen=True)

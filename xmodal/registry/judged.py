@@ -7,10 +7,11 @@ from pathlib import Path
 
 from xmodal.catalog.store import Catalog
 from xmodal.console import progress, table
-from xmodal.evaluation.analyses import Judged, analyse
+from xmodal.evaluation.analyses import analyse
 from xmodal.evaluation.judge import Contender, Evaluation, evaluate
 from xmodal.evaluation.places import find_vectors
 from xmodal.evaluation.report import write_report
+from xmodal.evaluation.sections import Judged
 from xmodal.fingerprint import code_version
 from xmodal.matcher.saved import load_matcher
 from xmodal.registry.stages import Record
