@@ -122,6 +122,7 @@ def _trainee() -> "Trainee":
     from xmodal.matcher.families import make_encoder
     from xmodal.settings import MatcherSettings
     from xmodal.training.loop import Progress, Trainee
+    from xmodal.training.losses.info_nce import InfoNce
     from xmodal.training.optimise import make_optimizer, make_schedule
 
     torch.manual_seed(SEED)
@@ -130,7 +131,8 @@ def _trainee() -> "Trainee":
     encoder.train()
     optimizer = make_optimizer(encoder, 1e-4, 0.05)
     schedule = make_schedule(optimizer, 10_000, 0.1)
-    return Trainee(encoder, encoder, optimizer, schedule, Progress(), torch.device("cpu"))
+    cpu = torch.device("cpu")
+    return Trainee(encoder, encoder, optimizer, schedule, Progress(), cpu, InfoNce(0.1))
 
 
 def _batch(pairs: int, number: int) -> "Batch":
@@ -138,7 +140,7 @@ def _batch(pairs: int, number: int) -> "Batch":
     import torch
 
     from xmodal.training.batches import Batch
-    from xmodal.training.losses import Fits
+    from xmodal.training.losses.contract import Fits
 
     torch.manual_seed(SEED + 1 + number)
     rows = pairs if number == 2 else pairs // 2

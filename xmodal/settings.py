@@ -9,6 +9,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+LossName = Literal["info_nce", "siglip", "gcl", "margin"]
+
 
 class Branch(BaseModel):
     """A part of the tree: frozen, no unknown keys, every field with its unit and default."""
@@ -94,6 +96,11 @@ class TrainingSettings(Branch):
     """Largest norm of a step's gradient."""
     accumulate: int = Field(default=1, ge=1)
     """Micro-steps per step of the optimiser."""
+    loss: LossName = "info_nce"
+    """What is minimised: `info_nce` (softmax over the batch), `siglip` (a yes or no for each pair),
+    `gcl` (pairs count by their weight), `margin` (also the hardest negative)."""
+    loss_share: float = Field(default=0.5, gt=0, le=1)
+    """Share of what `margin` adds to InfoNCE, which has the rest."""
     label_smoothing: float = Field(default=0.1, ge=0, lt=1)
     """Share of the target spread over all products."""
     word_dropout: float = Field(default=0.3, ge=0, lt=1)

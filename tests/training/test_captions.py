@@ -102,3 +102,12 @@ def test_a_title_fits_all_that_bear_it_whichever_caption_they_drew():
     asked = np.array([text["t"], text["x"], text["u"]])
     bears = table.bearers(asked, np.array([0, 1, 2]))
     assert bears.tolist() == [[1, 1, 0], [0, 1, 0], [0, 0, 1]]
+
+
+def test_drawn_by_its_share_and_counted_by_the_sum_a_caption_has_its_weight():
+    rows = [("a", 0, "click", []), ("b", 0, "click", []), ("c", 1, "click", [])]
+    pairs = make_pairs(*rows).set_column(2, "weight", pa.array([1.0, 3.0, 6.0], pa.float32()))
+    table = build_table(pairs, {"a": 0, "b": 1, "c": 2}, np.array([0, 1]), ATTRIBUTES)
+    share = np.diff(table.caption_until, prepend=0)
+    share[2] = table.caption_until[2]  # the only one of its product
+    np.testing.assert_allclose(share * table.caption_weight, [1.0, 3.0, 6.0])

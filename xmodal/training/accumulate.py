@@ -36,7 +36,7 @@ def backward_in_parts(trainee: "Trainee", batch: Batch, recipe: TrainingSettings
             vectors.append(trainee.encoder(text, image)[:2])
     leaves = [torch.cat(side).float().requires_grad_() for side in zip(*vectors, strict=True)]
     log_scale = trainee.encoder.log_scale.detach().clone().requires_grad_()
-    loss = batch_loss(batch, leaves[0], leaves[1], log_scale, recipe)
+    loss = batch_loss(trainee.loss, batch, leaves[0], leaves[1], log_scale)
     loss.backward()
     slopes = zip(*(_slope(leaf).chunk(len(parts)) for leaf in leaves), strict=True)
     for number, ((text, image), slope) in enumerate(zip(parts, slopes, strict=True)):

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from xmodal.errors import SettingsError
 from xmodal.training.captions import Ints, PairTable
-from xmodal.training.losses import Fits
+from xmodal.training.losses.contract import Fits, Labels
 
 Features = dict[str, Tensor]
 # A tiny shop passes its products several times an epoch, so that an epoch is worth a validation.
@@ -41,6 +41,12 @@ class Batch:
     product_B: Tensor
     caption_B: Tensor
     fits: Fits
+    weight_B: Tensor | None = None
+
+    @property
+    def labels(self) -> Labels:
+        """What a loss is told of the pairs."""
+        return Labels(self.product_B, self.caption_B, self.fits, self.weight_B)
 
     def to(self, device: torch.device) -> "Batch":
         """Return the batch on `device`."""
@@ -53,6 +59,7 @@ class Batch:
             self.product_B.to(device, non_blocking=True),
             self.caption_B.to(device, non_blocking=True),
             Fits(*(mask.to(device, non_blocking=True) for mask in masks)),
+            None if self.weight_B is None else self.weight_B.to(device, non_blocking=True),
         )
 
 
@@ -126,6 +133,7 @@ class Sampler:
                 torch.from_numpy(fits_NN[mine]),
                 torch.from_numpy(np.ascontiguousarray(fits_NN.T[mine])),
             ),
+            weight_B=torch.from_numpy(self.table.caption_weight[caption_N[mine]]),
         )
 
 

@@ -33,6 +33,7 @@ class PairTable:
     caption_start: Ints
     caption_text: Ints  # row in the store of text features
     caption_until: NDArray[np.float64]  # cumulative probability within the product, ends at 1
+    caption_weight: NDArray[np.float32]  # what its product's captions of its source weigh together
     caption_uses: Ints  # bit c: the caption states attribute column c
     codes_PC: NDArray[np.int32]  # the product's value in column c, 0 = none
 
@@ -98,7 +99,7 @@ def build_table(
     product_P, first = np.unique(row[order], return_index=True)
     image_row = np.flatnonzero(np.isin(image_product, product_P))  # of no other product
     image_start = np.searchsorted(image_product[image_row], product_P)
-    weight = _probability(pairs, row)[order]
+    share, total = _probability(pairs, row)
     columns = _stated_columns(pairs)
     return PairTable(
         product_P=product_P,
@@ -106,22 +107,27 @@ def build_table(
         image_row=image_row,
         caption_start=np.append(first, len(order)),
         caption_text=number[order],
-        caption_until=_cumulative(weight, first),
+        caption_until=_cumulative(share[order], first),
+        # A caption is drawn by its share of this sum; times the sum, it counts by its weight.
+        caption_weight=total[order].astype(np.float32),
         caption_uses=_use_bits(pairs, columns)[order],
         codes_PC=_codes(attributes, product_P, columns),
     )
 
 
-def _probability(pairs: pa.Table, row: Ints) -> NDArray[np.float64]:
-    """Share of a caption: its source's share, times its own weight among those of its source."""
+def _probability(pairs: pa.Table, row: Ints) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Share of a caption: its source's share, times its own weight among those of its source.
+
+    Also the sum of the latter.
+    """
     source = pairs["source"].combine_chunks().dictionary_encode()
     shares = [SOURCE_SHARES.get(name, OTHER_SOURCE_SHARE) for name in source.dictionary.to_pylist()]
     group = row * len(shares) + source.indices.to_numpy()
     _, member = np.unique(group, return_inverse=True)
     weight = pairs["weight"].to_numpy().astype(np.float64)
-    total = np.bincount(member, weights=weight)[member]
+    total: NDArray[np.float64] = np.bincount(member, weights=weight).astype(np.float64)[member]
     share: NDArray[np.float64] = np.array(shares)[source.indices.to_numpy()] * weight / total
-    return share
+    return share, total
 
 
 def _cumulative(weight: NDArray[np.float64], first: Ints) -> NDArray[np.float64]:

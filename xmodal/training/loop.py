@@ -21,7 +21,7 @@ from xmodal.settings import TrainingSettings
 from xmodal.training.accumulate import backward_in_parts
 from xmodal.training.batches import Batch, Sampler
 from xmodal.training.gather import world_rank, world_size
-from xmodal.training.losses import info_nce
+from xmodal.training.losses.contract import Loss, meet
 from xmodal.training.optimise import clamp_temperature
 
 Metrics = dict[str, float]
@@ -61,6 +61,7 @@ class Trainee:
     schedule: torch.optim.lr_scheduler.LRScheduler
     progress: Progress
     device: torch.device
+    loss: Loss
 
 
 def fit(
@@ -121,10 +122,14 @@ def train_step(trainee: Trainee, batch: Batch, recipe: TrainingSettings) -> Tens
     else:
         with autocast(trainee.device, recipe.precision):
             text_BD, image_BD, log_scale = trainee.model(batch.text, batch.image)
-        loss = batch_loss(batch, text_BD, image_BD, log_scale, recipe)
+        loss = batch_loss(trainee.loss, batch, text_BD, image_BD, log_scale)
         loss.backward()
+    own = list(trainee.loss.parameters())
+    for weight in own:  # a scalar or none: not worth a DDP of its own
+        assert weight.grad is not None
+        _mean_over_workers(weight.grad)
     nn.utils.clip_grad_norm_(
-        trainee.encoder.parameters(), max_norm=recipe.clip_norm, error_if_nonfinite=True
+        [*trainee.encoder.parameters(), *own], max_norm=recipe.clip_norm, error_if_nonfinite=True
     )
     trainee.optimizer.step()
     trainee.schedule.step()
@@ -133,18 +138,12 @@ def train_step(trainee: Trainee, batch: Batch, recipe: TrainingSettings) -> Tens
 
 
 def batch_loss(
-    batch: Batch, text_BD: Tensor, image_BD: Tensor, log_scale: Tensor, recipe: TrainingSettings
+    loss: Loss, batch: Batch, text_BD: Tensor, image_BD: Tensor, log_scale: Tensor
 ) -> Tensor:
-    """The contrastive loss of a batch, in float32 whatever precision the towers ran in."""
-    return info_nce(
-        text_BD.float(),
-        image_BD.float(),
-        batch.product_B,
-        log_scale.float(),
-        caption_B=batch.caption_B,
-        fits=batch.fits,
-        smoothing=recipe.label_smoothing,
-    )
+    """The loss of a batch, in float32 whatever precision the towers ran in."""
+    met = meet(text_BD.float(), image_BD.float(), log_scale.float(), batch.labels)
+    value: Tensor = loss(met)
+    return value
 
 
 def autocast(device: torch.device, precision: str) -> torch.autocast:
@@ -168,6 +167,7 @@ def one_ahead(batches: Iterator[Batch]) -> Iterator[Batch]:
 
 
 def _mean_over_workers(value: Tensor) -> Tensor:
+    """The mean, in place."""
     if world_size() > 1:
         dist.all_reduce(value)
-    return value / world_size()
+    return value.div_(world_size())

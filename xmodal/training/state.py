@@ -18,6 +18,7 @@ def save_state(trainee: Trainee, folder: Path) -> None:
     """Write trained weights, optimiser, schedule and progress into `folder`, which exists."""
     state = {
         "weights": trainee.encoder.trained_state(),
+        "loss": trainee.loss.state_dict(),
         "optimizer": trainee.optimizer.state_dict(),
         "schedule": trainee.schedule.state_dict(),
         "progress": asdict(trainee.progress),
@@ -29,6 +30,7 @@ def restore_state(trainee: Trainee, folder: str | os.PathLike[str]) -> None:
     """Put `trainee` where `save_state` left it."""
     state = torch.load(Path(folder) / STATE_FILE, map_location="cpu", weights_only=True)
     trainee.encoder.load_trained_state(state["weights"])
+    trainee.loss.load_state_dict(state["loss"])
     trainee.optimizer.load_state_dict(state["optimizer"])
     trainee.schedule.load_state_dict(state["schedule"])
     trainee.progress = Progress(**state["progress"])

@@ -20,6 +20,7 @@ from xmodal.training.captions import load_table
 from xmodal.training.gather import world_rank, world_size
 from xmodal.training.held_out import load_valset
 from xmodal.training.loop import Metrics, Progress, Trainee, fit
+from xmodal.training.losses.choice import make_loss
 from xmodal.training.optimise import make_optimizer, make_schedule
 from xmodal.training.prepare import TrainPlan
 from xmodal.training.state import restore_state
@@ -79,8 +80,12 @@ def make_trainee(
     # The layout that convolutions want, where the tuned blocks have any.
     encoder = encoder.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     assert recipe.learning_rate is not None  # a plan leaves nothing open
+    loss = make_loss(recipe.loss, recipe.label_smoothing, recipe.loss_share).to(device)
     optimizer = make_optimizer(
-        encoder, recipe.learning_rate, recipe.weight_decay, pretrained_weights(encoder)
+        nn.ModuleList([encoder, loss]),
+        recipe.learning_rate,
+        recipe.weight_decay,
+        pretrained_weights(encoder),
     )
     return Trainee(
         encoder=encoder,
@@ -89,6 +94,7 @@ def make_trainee(
         schedule=make_schedule(optimizer, recipe.epochs * steps, recipe.warmup_share),
         progress=Progress(),
         device=device,
+        loss=loss,
     )
 
 

@@ -1,0 +1,1 @@
+"""Losses of the bi-encoder, a file each, behind the interface of `contract.py`."""
