@@ -1,18 +1,15 @@
-"""Families of encoders: from the id in the settings to a model, and back from a saved folder."""
+"""Families of encoders: from the id in the settings to a model, and back from a saved folder.
+
+A family is imported where it is asked for: timm, transformers and open_clip take seconds, and many
+a process of a cluster (a retriever, a deploying driver) never opens an encoder.
+"""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from xmodal.errors import MatcherError
-from xmodal.matcher import offline
 from xmodal.matcher.encoder import Encoder
-from xmodal.matcher.image_tower import load_weights, make_timm, pixel_statistics, split
-from xmodal.matcher.inputs import derive_image_size
-from xmodal.matcher.open_clip_dual import make_open_clip, restore_open_clip
 from xmodal.matcher.spec import EncoderSpec
-from xmodal.matcher.text_tower import load_text
-from xmodal.matcher.towers import Towers, restore_towers
-from xmodal.matcher.transformers_dual import make_transformers, restore_transformers
 from xmodal.matcher.words import Vocabulary
 from xmodal.settings import MatcherSettings
 
@@ -31,16 +28,17 @@ def make_encoder(
         MatcherError: an unknown base, or weights that cannot be found or read.
     """
     family, _, name = settings.base.partition(":")
-    if settings.base == "offline":
-        return _make_towers(
-            settings, (offline.IMAGE_MODEL, str(offline.image_weights())), texts, pictures
-        )
-    if family == "towers" and "+" in name:
-        image, _, weights = name.partition("+")[0].partition("@")
-        return _make_towers(settings, (image, weights), texts, pictures)
+    if settings.base == "offline" or (family == "towers" and "+" in name):
+        from xmodal.matcher.towers import make_towers
+
+        return make_towers(settings, texts, pictures)
     if family == "open_clip" and name:
+        from xmodal.matcher.open_clip_dual import make_open_clip
+
         return make_open_clip(settings, texts)
     if family == "transformers" and name:
+        from xmodal.matcher.transformers_dual import make_transformers
+
         return make_transformers(settings, texts)
     raise MatcherError(
         f"matcher.base={settings.base!r}: give `offline`, `open_clip:NAME[@WEIGHTS]`, "
@@ -51,38 +49,15 @@ def make_encoder(
 def restore_encoder(spec: EncoderSpec, vocabulary: Vocabulary, folder: Path) -> Encoder:
     """The architecture that was saved in `folder`, its weights still random."""
     if spec.family == "towers":
+        from xmodal.matcher.towers import restore_towers
+
         return restore_towers(spec, vocabulary, folder)
     if spec.family == "open_clip":
+        from xmodal.matcher.open_clip_dual import restore_open_clip
+
         return restore_open_clip(spec, vocabulary, folder)
     if spec.family == "transformers":
+        from xmodal.matcher.transformers_dual import restore_transformers
+
         return restore_transformers(spec, vocabulary, folder)
     raise MatcherError(f"{folder}/spec.json: unknown family {spec.family!r}")
-
-
-def _make_towers(
-    settings: MatcherSettings,
-    image: tuple[str, str],
-    texts: Iterable[str],
-    pictures: Sequence[bytes],
-) -> Towers:
-    name, weights = image
-    text_source = settings.base.partition("+")[2] or str(offline.text_folder())
-    image_size = settings.image_size or derive_image_size(pictures)
-    model = make_timm(name, image_size, pretrained=not weights)
-    if weights:
-        load_weights(model, Path(weights))
-    text, tokenizer = load_text(text_source)
-    mean, std = pixel_statistics(model)
-    spec = EncoderSpec(
-        family="towers",
-        base=settings.base,
-        dim=settings.dim,
-        image_size=image_size,
-        mean=mean,
-        std=std,
-        trained_blocks=split(model, settings.trained_blocks)[2],
-        train_text=settings.train_text,
-        dropout=settings.dropout,
-        image_model=name,
-    )
-    return Towers(spec, model, text, tokenizer, Vocabulary.build(texts, settings.vocabulary))

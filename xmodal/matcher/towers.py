@@ -9,6 +9,7 @@
 Shapes: B pictures or texts, C H W image, F image features, S sentence features, W words.
 """
 
+from collections.abc import Iterable, Sequence
 from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
@@ -19,14 +20,23 @@ from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool2d
 from transformers import PreTrainedTokenizerBase
 
+from xmodal.matcher import offline
 from xmodal.matcher.encoder import Encoder, train_used
 from xmodal.matcher.heads import ImageHead, LinearHead, TextHead
-from xmodal.matcher.image_tower import TokenUpper, Upper, make_timm, split
-from xmodal.matcher.inputs import Features, Inputs
+from xmodal.matcher.image_tower import (
+    TokenUpper,
+    Upper,
+    load_weights,
+    make_timm,
+    pixel_statistics,
+    split,
+)
+from xmodal.matcher.inputs import Features, Inputs, derive_image_size
 from xmodal.matcher.spec import EncoderSpec
-from xmodal.matcher.text_tower import SentenceTokens, TextTower, restore_text, save_text
+from xmodal.matcher.text_tower import SentenceTokens, TextTower, load_text, restore_text, save_text
 from xmodal.matcher.tokens import ImageViews, PatchTokens
 from xmodal.matcher.words import Vocabulary
+from xmodal.settings import MatcherSettings
 
 _GRID = (4, 3)
 _CELL_SHARE = 1 / 3  # of the dropout: a cell holds more than a feature
@@ -183,6 +193,40 @@ def _pooled(lower: Tensor) -> Tensor:
     if lower.ndim == 3:
         return torch.cat([lower.amax(1), lower.mean(1)], dim=1)
     return torch.cat([lower.amax((2, 3)), adaptive_avg_pool2d(lower, _GRID).flatten(1)], dim=1)
+
+
+def make_towers(
+    settings: MatcherSettings, texts: Iterable[str], pictures: Sequence[bytes] = ()
+) -> Towers:
+    """The towers that `settings.base` names: `offline` or `towers:TIMM[@FILE]+TEXT`; untuned.
+
+    Raises:
+        MatcherError: weights that cannot be found or read.
+    """
+    named, _, text_source = settings.base.removeprefix("towers:").partition("+")
+    name, _, weights = named.partition("@")
+    if settings.base == "offline":
+        name, weights = offline.IMAGE_MODEL, str(offline.image_weights())
+        text_source = str(offline.text_folder())
+    image_size = settings.image_size or derive_image_size(pictures)
+    model = make_timm(name, image_size, pretrained=not weights)
+    if weights:
+        load_weights(model, Path(weights))
+    text, tokenizer = load_text(text_source)
+    mean, std = pixel_statistics(model)
+    spec = EncoderSpec(
+        family="towers",
+        base=settings.base,
+        dim=settings.dim,
+        image_size=image_size,
+        mean=mean,
+        std=std,
+        trained_blocks=split(model, settings.trained_blocks)[2],
+        train_text=settings.train_text,
+        dropout=settings.dropout,
+        image_model=name,
+    )
+    return Towers(spec, model, text, tokenizer, Vocabulary.build(texts, settings.vocabulary))
 
 
 def restore_towers(spec: EncoderSpec, vocabulary: Vocabulary, folder: Path) -> Towers:
