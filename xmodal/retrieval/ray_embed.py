@@ -3,8 +3,9 @@
     from_items(shards) -> map_batches(ShardWriter, 2 actors) -> shard files -> FeatureStore
 
 Only shard numbers travel through Ray: an actor reads its rows and writes its file itself, so
-memory stays flat and what is written survives a crash. On several machines, catalogue, matcher
-and `out_folder` lie on storage that all of them see.
+memory stays flat and what is written survives a crash. A catalogue of one shard is embedded in
+this process, unless the cluster has GPUs. On several machines, catalogue, matcher and `out_folder`
+lie on storage that all of them see.
 """
 
 import tempfile
@@ -22,7 +23,7 @@ from xmodal.catalog.store import Catalog, open_catalog
 from xmodal.matcher.encoder import Encoder
 from xmodal.matcher.fast import fast_forward
 from xmodal.matcher.saved import encoder_fingerprint, load_encoder, save_encoder
-from xmodal.retrieval.embed import embed_shard, find_trunk
+from xmodal.retrieval.embed import embed_here, embed_shard, find_trunk
 from xmodal.retrieval.store import (
     FeatureStore,
     Plan,
@@ -73,13 +74,22 @@ def embed_catalog(
         plan = _plan(what, key, folder, catalog)
         if is_whole(out_folder, plan):
             return open_store(out_folder)
-        shards = begin_store(out_folder, plan)
-        progress(plan.n_products - sum(shard.stop - shard.start for shard in shards))
+        if len(plan.shards()) == 1 and not _gpus():
+            # An actor takes 10 s to start, a shard's pictures less.
+            here = load_encoder(folder)
+            return embed_here(here, catalog, out_folder, plan, progress, trunk=trunk)
         job = {"catalog": str(catalog_path), "encoder": str(folder), "out": str(out_folder)}
-        job |= {"trunk": str(trunk or ""), "what": what}
-        for row in run_shards(shards, job, actors) if shards else ():
-            progress(int(row["products"]))
+        _embed_by_actors(plan, job | {"trunk": str(trunk or ""), "what": what}, actors, progress)
     return finish_store(out_folder, plan)
+
+
+def _embed_by_actors(
+    plan: Plan, job: dict[str, str], actors: int, progress: Callable[[int], None]
+) -> None:
+    shards = begin_store(Path(job["out"]), plan)
+    progress(plan.n_products - sum(shard.stop - shard.start for shard in shards))
+    for row in run_shards(shards, job, actors) if shards else ():
+        progress(int(row["products"]))
 
 
 def embed_matcher(
@@ -137,8 +147,12 @@ def run_shards(shards: list[Shard], job: dict[str, str], actors: int) -> Iterato
 
 def pool(actors: int) -> tuple[int, int]:
     """How many processes embed, and the GPUs of each: one more than there are would never start."""
-    gpus = int(ray.cluster_resources().get("GPU", 0))
+    gpus = _gpus()
     return (min(actors, gpus), 1) if gpus else (actors, 0)
+
+
+def _gpus() -> int:
+    return int(ray.cluster_resources().get("GPU", 0))
 
 
 class ShardWriter:
