@@ -24,6 +24,7 @@ def _run(job: Job) -> int:
     from xmodal.ray_session import gather_gpus, ray_session
 
     catalog = current_catalog(job.home)
+    catalog.check_trainable()
     with ray_session(job.settings):
         gather_gpus(job.settings, say)
         from xmodal.registry.flow import Flow

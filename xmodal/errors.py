@@ -2,6 +2,7 @@
 
     XmodalError                 exit 1: ours
     ├── StorageError            the disk is full, a file cannot be read or written
+    ├── SplitLeak               a part cut here that shares products with train
     ├── IndexDamaged            an index that does not prove itself
     ├── DeadlineExceeded        a query's time ran out before it had any answer
     ├── Overloaded              a stage's queue is full
@@ -29,6 +30,10 @@ class XmodalError(Exception):
 
 class StorageError(XmodalError):
     """Files cannot be written or read where they should be."""
+
+
+class SplitLeak(XmodalError):
+    """A held-out part that was cut here shares products with `train`."""
 
 
 class IndexDamaged(XmodalError):

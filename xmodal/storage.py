@@ -17,6 +17,8 @@ from pyarrow import fs
 
 from xmodal.errors import StorageError, XmodalError
 
+Place = tuple[fs.FileSystem, str]  # a file or folder, and where it lies
+
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 # How FAISS, safetensors and numpy's `tofile` say it, in errors that carry no number.
 _FULL_WORDS = ("No space left", "Disk quota exceeded", " requested and ")
@@ -83,7 +85,7 @@ def read_json(path: Path) -> object:
         raise StorageError(f"{path}: cannot be read as JSON ({error})") from error
 
 
-def filesystem(uri: str | Path) -> tuple[fs.FileSystem, str]:
+def filesystem(uri: str | Path) -> Place:
     """The file system and the path in it, of a local path or a URI such as `s3://shop/catalog`."""
     text = str(uri)
     if "://" in text:

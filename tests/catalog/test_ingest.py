@@ -6,7 +6,6 @@ import os
 import pytest
 
 from tests.shops import (
-    drawn_shirts,
     encoded,
     make_rows,
     quarantined,
@@ -16,7 +15,8 @@ from tests.shops import (
 )
 from xmodal.catalog.demo import write_demo_shop
 from xmodal.catalog.store import current_catalog
-from xmodal.errors import CatalogError, HomeError, QueriesError, StorageError
+from xmodal.catalog.summary import rows_of
+from xmodal.errors import CatalogError, HomeError, QueriesError, SplitLeak, StorageError
 
 BAD_FILES = {
     "text.jpg": b"I am a text file",
@@ -239,31 +239,91 @@ def asked(folder, content, name="wishes.json"):
     [
         ({"title": ""}, "none of the 8 products of train has a title"),
         ({"image": ""}, "none of the 8 products of train has a picture"),
-        ({"image": "images/000.jpg"}, "the 8 products of train .* share their pictures"),
+        ({"image": "images/000.jpg"}, "the 8 products of train .* are near-duplicates"),
         ({"split": "dev"}, "none of the 0 products of train has a title"),
     ],
 )
-def test_a_shop_without_a_query_of_val_says_why(spoiled, message, tmp_path):
+def test_a_shop_without_a_query_of_val_is_taken_in_and_says_why_it_cannot_train(
+    spoiled, message, tmp_path
+):
     folder = write_csv(tmp_path / "shop", [row | spoiled for row in make_rows(8)])
+    summary = take_in(folder, tmp_path / "home")
+    assert "warning: it can be searched, not trained on: nothing" in summary.notes[-1]
     with pytest.raises(CatalogError, match=rf"{message}; add .*, or judged queries as val.json"):
-        take_in(folder, tmp_path / "home")
-    assert os.listdir(tmp_path / "home" / "catalogs") == []
+        summary.catalog.check_trainable()
 
 
 def test_four_titled_products_are_too_few_unless_val_is_judged(tmp_path):
     folder = write_csv(tmp_path / "shop", make_rows(4))
-    with pytest.raises(CatalogError, match="4 products of train have a title and .*, 5 are needed"):
-        take_in(folder, tmp_path / "home")
+    why = take_in(folder, tmp_path / "home").catalog.manifest.cannot_train
+    assert "4 products of train have a title and a picture, 5 are needed" in why
     asked(folder, {"shoe": {"p000": 1}}, "queries/val.json")
-    manifest = take_in(folder, tmp_path / "home", queries="queries").catalog.manifest
-    assert manifest.n_queries == {"val": 1}
+    catalog = take_in(folder, tmp_path / "home", queries="queries").catalog
+    catalog.check_trainable()
+    assert catalog.manifest.n_queries == {"val": 1}
 
 
-def test_a_shop_of_few_titles_and_alike_pictures_warns(tmp_path):
-    rows = [{"id": i, "title": "shirt", "image": s} for i, s in enumerate(drawn_shirts(40, 1))]
-    summary = take_in(write_parquet(tmp_path / "shop", rows), tmp_path / "home")
-    assert summary.catalog.manifest.straddling == {"val": 8}
-    assert "warning: 8 of them bear the title" in summary.notes[-1]
+def test_five_products_are_enough(tmp_path):
+    catalog = take_in(write_csv(tmp_path / "shop", make_rows(5)), tmp_path / "home").catalog
+    catalog.check_trainable()
+    assert catalog.manifest.counts == {"train": 4, "val": 1}
+
+
+def test_one_title_for_all_teaches_nothing(tmp_path):
+    rows = [row | {"title": "Shoe" if i % 2 else " shoe"} for i, row in enumerate(make_rows(20))]
+    catalog = take_in(write_csv(tmp_path / "shop", rows), tmp_path / "home").catalog
+    with pytest.raises(CatalogError, match="all 20 products with a picture have the same title"):
+        catalog.check_trainable()
+    rows[7]["title"] = "hat"
+    take_in(write_csv(tmp_path / "shop", rows), tmp_path / "home").catalog.check_trainable()
+
+
+def test_one_class_is_no_obstacle(tmp_path):
+    rows = [row | {"kind": "Shoes"} for row in make_rows(20)]
+    take_in(write_csv(tmp_path / "shop", rows), tmp_path / "home").catalog.check_trainable()
+
+
+def test_pictures_that_are_all_alike_leave_no_part_to_judge_by(tmp_path):
+    sizes = [(48 + 6 * i, 64 + 8 * i) for i in range(12)]
+    pictures = [encoded(0, "PNG", size=size) for size in sizes]
+    rows = [{"id": i, "title": f"shirt {i}", "image": x} for i, x in enumerate(pictures)]
+    manifest = take_in(write_parquet(tmp_path / "shop", rows), tmp_path / "home").catalog.manifest
+    assert "the 12 products of train with a title and a picture are near" in manifest.cannot_train
+    assert (manifest.counts, manifest.straddling) == ({"train": 12}, {})
+
+
+def planted(part):
+    """40 products, and five of them again in `part`, saved anew as JPEG under other titles."""
+    rows = [{"id": i, "title": f"shirt {i}", "image": encoded(i, "PNG")} for i in range(40)]
+    again = [
+        {"id": 100 + i, "title": f"blouse {i}", "image": encoded(i, size=(96, 128))}
+        for i in range(5)
+    ]
+    rows = [
+        row | {"split": "train" if part == "train" or i < 35 else "val"}
+        for i, row in enumerate(rows)
+    ]
+    return rows + [row | {"split": part} for row in again]
+
+
+def test_near_duplicates_across_given_parts_are_counted_never_refused(tmp_path):
+    folder = write_parquet(tmp_path / "shop", planted("dev"))
+    summary = take_in(folder, tmp_path / "home")
+    near = {"train": {"dev": 5}, "dev": {"train": 5}}
+    assert summary.catalog.manifest.near_duplicates == near
+    assert rows_of(summary)["near-duplicates of dev"] == "of its products have one: 5 in train"
+
+
+def test_a_cut_that_parts_near_duplicates_is_refused(tmp_path, monkeypatch):
+    def careless(traits, share, seed):
+        traits.splits[-5:] = ["val"] * 5
+
+    folder = write_parquet(tmp_path / "shop", planted("train"))
+    assert "val" not in take_in(folder, tmp_path / "home").catalog.manifest.near_duplicates
+    monkeypatch.setattr("xmodal.catalog.ingest.cut_val", careless)  # the fault to be caught
+    with pytest.raises(SplitLeak, match="5 products of the val that was cut here"):
+        take_in(folder, tmp_path / "other")
+    assert os.listdir(tmp_path / "other" / "catalogs") == []
 
 
 @pytest.mark.parametrize(

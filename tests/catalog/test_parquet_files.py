@@ -13,7 +13,7 @@ LOCAL = fs.LocalFileSystem()
 
 
 def rows(path):
-    return list(parquet_files.read_rows(LOCAL, str(path), path.name))
+    return [raw for raw, _ in parquet_files.read_rows(LOCAL, str(path), path.name)]
 
 
 def test_rows_come_in_order_over_row_groups(tmp_path):

@@ -23,7 +23,10 @@ def test_a_csv_with_strangers_beside_it(tmp_path):
     (folder / "prices.csv").write_text("sku,price\n1,2\n")
     (folder / "empty.csv").write_text("")
     source = find_source(str(folder), COLUMNS)
-    assert (source.kind, [file.name for file in source.files]) == ("csv", ["products.csv"])
+    assert (source.layout.kind, [file.name for file in source.layout.files]) == (
+        "csv",
+        ["products.csv"],
+    )
     assert [raw.cells["product_id"] for raw, _, _ in source.rows()] == ["p000", "p001", "p002"]
     assert [share for *_, share in source.rows()][-1] == 1.0
 
@@ -40,7 +43,7 @@ def test_parquet_one_level_below_as_the_hub_lays_it(tmp_path):
     write_parquet(tmp_path / "data", PRODUCTS, "train-00000-of-00001.parquet")
     (tmp_path / "README.md").write_text("# set")
     source = find_source(str(tmp_path), COLUMNS)
-    assert [file.name for file in source.files] == ["data/train-00000-of-00001.parquet"]
+    assert [file.name for file in source.layout.files] == ["data/train-00000-of-00001.parquet"]
 
 
 def test_parquet_further_below_and_nothing_hidden(tmp_path):
@@ -49,7 +52,10 @@ def test_parquet_further_below_and_nothing_hidden(tmp_path):
         write_parquet(tmp_path / place, PRODUCTS, "0.parquet")
     (tmp_path / "data" / "again").symlink_to(tmp_path)
     source = find_source(str(tmp_path), COLUMNS, tmp_path / "home")
-    assert [file.name for file in source.files] == ["data/test/0.parquet", "data/train/0.parquet"]
+    assert [file.name for file in source.layout.files] == [
+        "data/test/0.parquet",
+        "data/train/0.parquet",
+    ]
 
 
 def test_the_home_is_no_shop(tmp_path):
@@ -99,20 +105,24 @@ def test_a_folder_is_known_by_its_scheme_without_its_password(uri, path, name):
 
 def test_parquet_wins_over_a_csv_and_says_so(tmp_path):
     write_csv(write_parquet(tmp_path, PRODUCTS), make_rows(1))
-    assert find_source(str(tmp_path), COLUMNS).notes[0].startswith("products.csv was left alone")
+    assert (
+        find_source(str(tmp_path), COLUMNS)
+        .layout.notes[0]
+        .startswith("products.csv was left alone")
+    )
 
 
 def test_one_file_or_a_uri_is_a_source_too(tmp_path):
     folder = write_csv(tmp_path, make_rows(2))
     for uri in (str(folder / "products.csv"), f"file://{folder}"):
-        assert find_source(uri, COLUMNS).files[0].name == "products.csv"
+        assert find_source(uri, COLUMNS).layout.files[0].name == "products.csv"
 
 
 @pytest.mark.parametrize(
     ("files", "message"),
     [
         (None, "no such folder; give one by --catalog"),
-        ({}, "no Parquet and no CSV file in it"),
+        ({}, "no Parquet, CSV, .* tar file of products in it, and no picture"),
         ({"x.csv": "sku,name\n1,a\n"}, "x.csv has the columns sku, name; it needs product_id"),
         ({"x.csv": "id,title\n1,a\n", "y.csv": "id,title\n1,a\n"}, r"several .*x.csv, y.csv"),
         ({"x.csv": ""}, "x.csv: is empty"),

@@ -12,9 +12,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from xmodal.catalog.source import Place
 from xmodal.errors import CatalogError
-from xmodal.storage import filesystem
+from xmodal.storage import Place, filesystem
 
 PER_PRODUCT = {"en": 2, "zh": 3}
 MOST_FACTS = 4

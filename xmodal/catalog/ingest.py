@@ -7,6 +7,7 @@ One pass over the source in bounded memory: pictures are decoded, hashed and wri
 come; of each product some 400 bytes stay (`splits.Traits`).
 """
 
+import dataclasses
 import os
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
@@ -20,12 +21,15 @@ from xmodal.catalog import shop
 from xmodal.catalog.captions import Glossary, read_glossary, spelled_as
 from xmodal.catalog.demo import write_demo_shop
 from xmodal.catalog.images import ImageFault, Picture, check_image
-from xmodal.catalog.judging import check_val, judge
+from xmodal.catalog.judged import Queries
+from xmodal.catalog.judgements import Judgement, gather
+from xmodal.catalog.judging import given_queries, judge, why_not_trainable
+from xmodal.catalog.near_duplicates import across
 from xmodal.catalog.pairs import Texts, write_pairs
 from xmodal.catalog.rows import Draft, ImageRef, RowFault, peek_id, to_draft
-from xmodal.catalog.schema import SPLITS
+from xmodal.catalog.schema import SPLITS, Split
 from xmodal.catalog.source import Source, find_source
-from xmodal.catalog.splits import Traits, cut_val, straddling
+from xmodal.catalog.splits import Traits, check_cut, cut_val, straddling
 from xmodal.catalog.store import Catalog, Manifest, open_catalog
 from xmodal.catalog.writer import ProductWriter, Quarantine, rewrite_splits
 from xmodal.errors import CatalogError
@@ -64,6 +68,7 @@ class _Intake:
     converted: int = 0
     lost: set[str] = field(default_factory=set)  # ids in quarantine
     attributes: set[str] = field(default_factory=set)  # names that any product has
+    judged: dict[Split, Queries] = field(default_factory=dict)  # that the source itself has
     digest: str = ""
 
 
@@ -73,17 +78,17 @@ def ingest(
     home: Path,
     seed: int,
     progress: Progress,
-    *,
-    must_train: bool = True,
 ) -> IngestSummary:
     """Take `folder` in and make it the home's current catalogue; `demo` is drawn into the home.
 
-    A catalogue that only answers queries (`must_train` false) needs no query of `val`.
+    One that nothing can be trained on, as val would have no query, is taken in with a note: it can
+    still be searched (`Catalog.check_trainable`).
 
     Raises:
         HomeError: the home holds another folder's shop.
-        CatalogError: no such folder, no product in it, too many bad rows, or no query of `val`.
+        CatalogError: no such folder, no product in it, or too many bad rows.
         QueriesError: judged queries that cannot be read or name unknown products.
+        SplitLeak: the val that was cut here shares products with train.
     """
     if folder == DEMO:
         shop.claim(home, str((home / "demo-shop").resolve()))
@@ -93,17 +98,19 @@ def ingest(
     stamp = shop.stamp(source, settings, seed, _FORMAT, home)
     known = shop.same_as_before(home, stamp)
     if known is not None:
-        return IngestSummary(known, False, known.manifest.n_products, 0, 0, source.notes)
+        return IngestSummary(
+            known, False, known.manifest.n_products, 0, 0, _known_notes(source, known)
+        )
     with scratch(home / "catalogs") as beside:
         intake = _take_in(source, settings, beside, progress)
         _stop_if_bad(intake, source, settings, home)
-        manifest, notes = _finish(intake, source, settings, (beside, seed), must_train=must_train)
+        manifest, notes = _finish(intake, source, settings, (beside, seed))
         final = home / "catalogs" / manifest.id
         if not (final / "manifest.json").exists():  # else equal content is there, and may be in use
             settle(beside, final)
     shop.make_current(home, source.uri, manifest.id, stamp)
     dropped, converted = intake.quarantine.dropped_images, intake.converted
-    notes = [*source.notes, *notes]
+    notes = [*source.layout.notes, *notes]
     return IngestSummary(open_catalog(final), True, intake.rows, dropped, converted, tuple(notes))
 
 
@@ -145,9 +152,23 @@ def _take_in(
         contents.add([draft.product_id, draft.title, draft.attributes, draft.description])
         contents.add([draft.price, draft.url, draft.lang, [pixels for pixels, *_ in hashes]])
     intake.parts.close()
+    _take_judgements(source, intake)
     intake.quarantine.close()
     intake.digest = contents.hexdigest()
     return intake
+
+
+def _take_judgements(source: Source, intake: _Intake) -> None:
+    """The judgements that the source itself brings; a bad one is quarantined as a bad row is."""
+
+    def refuse(one: Judgement, fault: RowFault) -> None:
+        named = next(iter(one.grades or ()), "")
+        intake.quarantine.add(Draft(one.file, one.row, named), fault.reason, fault.detail)
+
+    known, labels = set(intake.traits.ids), source.layout.labels
+    judgements = source.judgements()
+    intake.judged, rows = gather(judgements, known, intake.lost, refuse, labels)
+    intake.rows += rows
 
 
 _Checked = list[Picture | ImageFault]
@@ -222,7 +243,7 @@ def _stop_if_bad(intake: _Intake, source: Source, settings: CatalogSettings, hom
     if n_good and n_bad <= settings.max_bad_share * intake.rows:
         return
     if not intake.rows:
-        raise CatalogError(f"catalogue {source.uri}: {source.files[0].name} has no rows")
+        raise CatalogError(f"catalogue {source.uri}: {source.layout.files[0].name} has no rows")
     kept = home / "quarantine"
     with publish(kept) as folder:
         settle(intake.quarantine.folder, folder)
@@ -239,8 +260,6 @@ def _finish(
     source: Source,
     settings: CatalogSettings,
     where: tuple[Path, int],
-    *,
-    must_train: bool,
 ) -> tuple[Manifest, list[str]]:
     """Splits, judged queries, pairs and the manifest of a folder whose products are written."""
     folder, seed = where
@@ -251,23 +270,31 @@ def _finish(
         rewrite_splits(folder / "products", intake.parts.parts, traits.splits.__getitem__)
     manifest = _begun(intake, source, made_val=not has_val)
     catalog = Catalog(folder, manifest)
-    judged = judge(catalog, traits, intake.lost, shop.queries_place(source, settings))
-    if must_train:
-        check_val(judged, traits, is_made=not has_val)
+    given = given_queries(shop.queries_place(source, settings), traits, intake.lost)
+    judged = judge(catalog, traits, intake.judged | given)
     glossary = _glossary(source, settings, intake.attributes)
     pairs = write_pairs(catalog, Texts(glossary, judged.train, seed))
     content = fingerprint.of_json(
         [_FORMAT, intake.digest, traits.splits, glossary, judged.digest, seed]
     )
     manifest = shop.complete(manifest, content, pairs.total(), judged)
+    why = why_not_trainable(judged, traits, is_made=not has_val)
+    manifest = dataclasses.replace(manifest, cannot_train=why)
     manifest.write(folder)
-    notes = _val_notes(manifest) + _glossary_notes(glossary, pairs["glossary"], intake.attributes)
+    notes = (
+        _val_notes(manifest)
+        + _training_notes(manifest)
+        + _glossary_notes(glossary, pairs["glossary"], intake.attributes)
+    )
     return manifest, notes
 
 
 def _begun(intake: _Intake, source: Source, *, made_val: bool) -> Manifest:
     """The manifest as far as it is known before queries and pairs."""
     counts = Counter(intake.traits.splits)
+    near = across(intake.traits.looks, intake.traits.splits)
+    if made_val:
+        check_cut(intake.traits, near)
     return Manifest(
         id="",
         fingerprint="",
@@ -282,22 +309,25 @@ def _begun(intake: _Intake, source: Source, *, made_val: bool) -> Manifest:
         made_queries={},
         n_queries={},
         straddling=straddling(intake.traits),
+        near_duplicates=near,
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
         facts={"code": fingerprint.code_version()},
     )
 
 
 def _val_notes(manifest: Manifest) -> list[str]:
-    if not manifest.made_val:
-        return []
-    n_val, n_shared = manifest.counts["val"], manifest.straddling.get("val", 0)
-    notes = [f"val: {n_val} products cut from train (catalog.val_share and its bounds)"]
-    if n_shared:
-        notes.append(
-            f"warning: {n_shared} of them bear the title and nearly the picture of a product of"
-            " train, as few titles stand over alike pictures here: figures on val will flatter"
-        )
-    return notes
+    n_val = manifest.counts.get("val", 0)
+    made = f"val: {n_val} products cut from train (catalog.val_share and its bounds)"
+    return [made] if manifest.made_val else []
+
+
+def _training_notes(manifest: Manifest) -> list[str]:
+    why = manifest.cannot_train
+    return [f"warning: it can be searched, not trained on: {why}"] if why else []
+
+
+def _known_notes(source: Source, known: Catalog) -> tuple[str, ...]:
+    return (*source.layout.notes, *_training_notes(known.manifest))
 
 
 def _glossary(source: Source, settings: CatalogSettings, names: set[str]) -> Glossary:

@@ -14,9 +14,8 @@ from pyarrow import fs
 from xmodal.catalog.images import ImageFault, check_image
 from xmodal.catalog.language import fold, language_of
 from xmodal.catalog.schema import QREL, QUERY, Split
-from xmodal.catalog.source import Place
 from xmodal.errors import QueriesError
-from xmodal.storage import filesystem
+from xmodal.storage import Place, filesystem
 
 MAX_GRADE = 3
 _MOST_PIXELS = 50_000_000  # of a query's picture, width times height
@@ -31,6 +30,7 @@ class Queries:
     images: dict[str, bytes] = field(default_factory=dict)  # query id to encoded image
     qrels: dict[str, dict[str, int]] = field(default_factory=dict)
     langs: dict[str, str] = field(default_factory=dict)
+    labels: dict[int, str] = field(default_factory=dict)  # what the set calls its grades
 
     def only(self, ids: Collection[str]) -> "Queries":
         """The queries of `ids`."""
@@ -39,6 +39,7 @@ class Queries:
             {q: image for q, image in self.images.items() if q in ids},
             {q: grades for q, grades in self.qrels.items() if q in ids},
             {q: lang for q, lang in self.langs.items() if q in ids},
+            self.labels,
         )
 
 
@@ -128,7 +129,12 @@ def write_queries(folder: Path, part: str, queries: Queries) -> None:
         for query in queries.qrels
     ]
     grades = [
-        {"query_id": query, "product_id": product, "grade": grade}
+        {
+            "query_id": query,
+            "product_id": product,
+            "grade": grade,
+            "label": queries.labels.get(grade),
+        }
         for query, graded in queries.qrels.items()
         for product, grade in graded.items()
     ]

@@ -1,6 +1,6 @@
 """Which judged queries a catalogue has, by part: given ones, else made of titles."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass
 
 from pyarrow import fs
@@ -16,10 +16,10 @@ from xmodal.catalog.judged import (
 )
 from xmodal.catalog.language import fold
 from xmodal.catalog.schema import SPLITS, Split
-from xmodal.catalog.source import Place
 from xmodal.catalog.splits import Traits
 from xmodal.catalog.store import Catalog
-from xmodal.errors import CatalogError, QueriesError
+from xmodal.errors import QueriesError
+from xmodal.storage import Place
 
 _PARTS: tuple[Split, ...] = ("val", "dev", "test")
 _LEAST = 5  # products that can judge: a fifth of them at most becomes val
@@ -35,17 +35,13 @@ class Judging:
     digest: str  # of the given queries: parts, texts, images, judgements
 
 
-def judge(catalog: Catalog, traits: Traits, lost: Collection[str], place: Place | None) -> Judging:
-    """Write the judged queries of each part that has any.
+def judge(catalog: Catalog, traits: Traits, given: Mapping[Split, Queries]) -> Judging:
+    """Write the judged queries of each part that has any: given ones, else made of titles.
 
     Args:
         catalog: its products are written, its manifest names the parts.
         traits: of the products, final splits.
-        lost: ids of products in quarantine: judgements of them are left out.
-        place: given queries: a file, or a folder with `<part>.json` files; None if there are none.
     """
-    split_of = dict(zip(traits.ids, traits.splits, strict=True))
-    given = _given(place, split_of, lost)
     n_queries: dict[str, int] = {}
     made: dict[str, bool] = {}
     digests = {part: _digest(queries) for part, queries in given.items()}
@@ -66,36 +62,57 @@ def judge(catalog: Catalog, traits: Traits, lost: Collection[str], place: Place 
     )
 
 
-def check_val(judging: Judging, traits: Traits, *, is_made: bool) -> None:
-    """Check that `val`, cut from train here (`is_made`) or given, has a query.
+def why_not_trainable(judging: Judging, traits: Traits, *, is_made: bool) -> str:
+    """Why no model can be trained on the catalogue, and the mend; "" where nothing speaks against.
 
-    Raises:
-        CatalogError: it has none, so nothing could pick a checkpoint.
+    Args:
+        is_made: `val` was cut from train here, not given.
     """
-    if judging.n_queries.get("val"):
-        return
     part = "train" if is_made else "val"
     rows = [row for row, split in enumerate(traits.splits) if split == part]
-    able = sum(bool(traits.titles[row] and traits.pixels[row]) for row in rows)
+    able = [row for row in rows if traits.titles[row] and traits.pixels[row]]
+    if not judging.n_queries.get("val"):
+        why = _why_no_query(traits, part, rows, len(able))
+        return (
+            f"nothing to choose a model by, as val has no query: {why}; add such products, or"
+            " judged queries as val.json in a folder that catalog.queries names"
+        )
+    shown = zip(traits.titles, traits.pixels, traits.splits, strict=True)
+    titles = [title for title, pixels, split in shown if pixels and split in ("train", "val")]
+    if judging.made["val"] and len(set(titles)) == 1:
+        return (
+            f"nothing to learn and nothing to choose a model by: all {len(titles)} products with a"
+            " picture have the same title; give titles that tell them apart, or judged queries as"
+            " train.json and val.json in a folder that catalog.queries names"
+        )
+    return ""
+
+
+def _why_no_query(traits: Traits, part: str, rows: Collection[int], able: int) -> str:
     if not any(traits.titles[row] for row in rows):
-        cause = f"none of the {len(rows)} products of {part} has a title"
-    elif not any(traits.pixels[row] for row in rows):
-        cause = f"none of the {len(rows)} products of {part} has a picture"
-    elif able < _LEAST:
-        cause = f"{able} products of {part} have a title and a picture, {_LEAST} are needed"
-    else:
-        cause = f"the {able} products of {part} with a title and a picture share their pictures"
-    raise CatalogError(
-        f"nothing to choose a model by, as val has no query: {cause}; add such products, or judged"
-        " queries as val.json in a folder that catalog.queries names"
-    )
+        return f"none of the {len(rows)} products of {part} has a title"
+    if not any(traits.pixels[row] for row in rows):
+        return f"none of the {len(rows)} products of {part} has a picture"
+    if able < _LEAST:
+        return f"{able} products of {part} have a title and a picture, {_LEAST} are needed"
+    return f"the {able} products of {part} with a title and a picture are near-duplicates"
 
 
-def _given(
-    place: Place | None, split_of: dict[str, Split], lost: Collection[str]
+def given_queries(
+    place: Place | None, traits: Traits, lost: Collection[str]
 ) -> dict[Split, Queries]:
+    """The judged queries of each part that a file, or a folder with `<part>.json` files, gives.
+
+    Args:
+        place: None if nothing is given.
+        lost: ids of products in quarantine: judgements of them are left out.
+
+    Raises:
+        QueriesError: they cannot be read, or name products that nobody knows.
+    """
     if place is None:
         return {}
+    split_of = dict(zip(traits.ids, traits.splits, strict=True))
     system, path = place
     if system.get_file_info(path).type == fs.FileType.Directory:
         files: dict[Split, str] = {part: f"{path}/{part}.json" for part in SPLITS}
@@ -122,10 +139,11 @@ def _digest(queries: Queries) -> str:
     """Fingerprint of all that is asked and judged."""
     asked = queries.only(queries.qrels)
     images = {query: fingerprint.of_bytes(image) for query, image in asked.images.items()}
-    return fingerprint.of_json({**asdict(asked), "images": images})
+    named = {name: value for name, value in asdict(asked).items() if name != "labels"}
+    return fingerprint.of_json({**named, "images": images})
 
 
-def _trainable(given: dict[Split, Queries]) -> Queries:
+def _trainable(given: Mapping[Split, Queries]) -> Queries:
     """Queries of `train` that no held-out part asks; pairs leave held-out products out."""
     queries = given.get("train") or Queries()
     held_out = [text for part in _PARTS for text in (given.get(part) or Queries()).texts.values()]

@@ -30,8 +30,8 @@ def measure(system: fs.FileSystem, path: str) -> int:
         return int(file.metadata.num_rows)
 
 
-def read_rows(system: fs.FileSystem, path: str, name: str) -> Iterator[RawRow]:
-    """Yield the rows of a file; a cell that is not UTF-8 makes its row a fault.
+def read_rows(system: fs.FileSystem, path: str, name: str) -> Iterator[tuple[RawRow, int]]:
+    """Yield the rows of a file, each with the rows so far; one with bad UTF-8 is a fault.
 
     Raises:
         CatalogError: the file is damaged.
@@ -48,7 +48,7 @@ def read_rows(system: fs.FileSystem, path: str, name: str) -> Iterator[RawRow]:
             for batch in file.iter_batches(batch_size=batch_rows):
                 for cells, fault in _cells(batch):
                     row += 1
-                    yield RawRow(name, row, cells, fault)
+                    yield RawRow(name, row, cells, fault), row
         except (pa.ArrowException, OSError) as error:
             raise CatalogError(
                 f"{path}: damaged after row {row} ({_short(error)}); write the file anew"

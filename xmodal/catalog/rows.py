@@ -11,7 +11,7 @@ from xmodal.errors import CatalogError
 from xmodal.settings import ColumnSettings
 
 ImageRef = bytes | str  # encoded bytes, or a path relative to the file that names it
-_SPLITS: dict[str, Split] = {
+SPLIT_NAMES: dict[str, Split] = {
     "": "train",
     "train": "train",
     "training": "train",
@@ -115,7 +115,7 @@ def to_draft(raw: RawRow, columns: Columns) -> Draft:
     for role in ("title", "description", "url", "lang"):
         setattr(draft, role, text.get(role, ""))
     draft.split = _split(text.get("split", ""))
-    found = (_image_refs(cells.get(name)) for name in columns.images)
+    found = (image_refs(cells.get(name)) for name in columns.images)
     draft.images = next((refs for refs in found if refs), [])
     draft.attributes = _attributes(cells, columns.attributes)
     draft.price = _price(text.get("price", ""))
@@ -132,6 +132,23 @@ def peek_id(raw: RawRow, columns: Columns) -> str:
     if isinstance(value, bytes):
         return value.decode("utf-8", "replace")[:200]
     return "" if value is None else str(value).encode("utf-8", "replace").decode()[:200]
+
+
+def image_refs(value: object) -> list[ImageRef]:
+    """Bytes or paths of a cell: bytes, a path, `a|b`, `{bytes, path}`, or a list of these."""
+    match value:
+        case str():
+            return [part.strip() for part in value.split("|") if part.strip()]
+        case list():
+            return [ref for part in value for ref in image_refs(part)]
+        case bytes():
+            return [value] if value else []
+        case dict():
+            content, path = value.get("bytes"), value.get("path")
+            return image_refs(content or path)
+        case None | float():  # pandas writes an empty cell as NaN
+            return []
+    raise RowFault("wrong_type", f"image: {type(value).__name__} is neither bytes nor a path")
 
 
 def _text(value: object, column: str) -> str:
@@ -197,24 +214,7 @@ def _price(text: str) -> float | None:
 
 
 def _split(text: str) -> Split:
-    split = _SPLITS.get(text.casefold())
+    split = SPLIT_NAMES.get(text.casefold())
     if split is None:
         raise RowFault("split", f"split {text[:40]!r}; use train, val, dev or test")
     return split
-
-
-def _image_refs(value: object) -> list[ImageRef]:
-    """Bytes or paths of a cell: bytes, a path, `a|b`, `{bytes, path}`, or a list of these."""
-    match value:
-        case str():
-            return [part.strip() for part in value.split("|") if part.strip()]
-        case list():
-            return [ref for part in value for ref in _image_refs(part)]
-        case bytes():
-            return [value] if value else []
-        case dict():
-            content, path = value.get("bytes"), value.get("path")
-            return _image_refs(content or path)
-        case None | float():  # pandas writes an empty cell as NaN
-            return []
-    raise RowFault("wrong_type", f"image: {type(value).__name__} is neither bytes nor a path")

@@ -48,6 +48,7 @@ QREL = pa.schema(
         pa.field("query_id", pa.string(), nullable=False),
         pa.field("product_id", pa.string(), nullable=False),
         pa.field("grade", pa.int8(), nullable=False),  # 0 to 3
+        pa.field("label", pa.string()),  # what the set calls the grade, such as ESCI's `S`
     ]
 )
 

@@ -9,11 +9,11 @@ from pyarrow import fs
 from xmodal import fingerprint
 from xmodal.catalog.judged import qrels_beside
 from xmodal.catalog.judging import Judging
-from xmodal.catalog.source import Place, Source, walk
+from xmodal.catalog.source import Source, walk
 from xmodal.catalog.store import Catalog, Manifest, current_catalog
 from xmodal.errors import CatalogError, HomeError, QueriesError, XmodalError
 from xmodal.settings import CatalogSettings
-from xmodal.storage import filesystem, read_json, write_json_atomic
+from xmodal.storage import Place, filesystem, read_json, write_json_atomic
 
 GLOSSARY = "glossary.zh.json"
 
@@ -50,7 +50,7 @@ def stamp(source: Source, settings: CatalogSettings, seed: int, form: int, home:
     """
     contents = fingerprint.Running()
     chosen = settings.model_dump(mode="json")
-    contents.add([form, seed, chosen, [file.name for file in source.files]])
+    contents.add([form, seed, chosen, [file.name for file in source.layout.files]])
     try:
         for info in _all_files(source, settings, home):
             contents.add([info.path, info.size, info.mtime_ns])

@@ -1,6 +1,7 @@
 """Recognises a catalogue folder by its content and streams its rows.
 
-Parquet files (in the folder, or below) that hold products; else one CSV beside its images.
+ESCI's two tables; else Parquet files (in the folder, or below) that hold products; else one CSV
+beside its images; else MUGE's pictures in TSV; else tar shards; else a tree of pictures alone.
 Everything else in the folder is left alone, hidden folders and the home above all.
 """
 
@@ -10,31 +11,30 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
+from posixpath import normpath
 from urllib.parse import urlsplit
 
 import pyarrow as pa
 from pyarrow import fs
 
-from xmodal.catalog import csv_files, parquet_files
+from xmodal.catalog import (
+    csv_files,
+    esci_files,
+    muge_files,
+    parquet_files,
+    picture_files,
+    tar_files,
+)
 from xmodal.catalog.images import MAX_BYTES, ImageFault
+from xmodal.catalog.judgements import Judgement
+from xmodal.catalog.layout import Layout, Listing, Rows, SourceFile
 from xmodal.catalog.rows import Columns, RawRow, match_columns
 from xmodal.errors import CatalogError, HomeError, StorageError
 from xmodal.settings import ColumnSettings
-from xmodal.storage import filesystem
+from xmodal.storage import Place, filesystem
 
-Place = tuple[fs.FileSystem, str]  # a file or folder, and where it lies
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _MEND = 'see the README\'s "Your own catalogue" for the form'
-
-
-@dataclass(frozen=True)
-class SourceFile:
-    """One file of products."""
-
-    path: str
-    name: str  # relative to the folder
-    columns: Columns
-    size: int  # rows of Parquet, bytes of CSV: what progress counts
 
 
 @dataclass(frozen=True)
@@ -44,22 +44,21 @@ class Source:
     system: fs.FileSystem
     folder: str  # its path in `system`
     uri: str  # that a person knows it by: the path, or one with its scheme
-    kind: str  # `parquet` or `csv`
-    files: tuple[SourceFile, ...]
-    notes: tuple[str, ...] = ()
+    layout: Layout
 
     def rows(self) -> Iterator[tuple[RawRow, Columns, float]]:
         """Yield every row, its file's columns, and the share of the source read so far."""
-        total = sum(file.size for file in self.files) or 1
+        total = sum(file.size for file in self.layout.files) or 1
         before = 0
-        for file in self.files:
-            if self.kind == "csv":
-                for raw, done in csv_files.read_rows(self.system, file.path, file.name):
-                    yield raw, file.columns, (before + done) / total
-            else:
-                for raw in parquet_files.read_rows(self.system, file.path, file.name):
-                    yield raw, file.columns, (before + raw.row) / total
+        for file in self.layout.files:
+            for raw, done in self.layout.read(self.system, file):
+                yield raw, file.columns, (before + done) / total
             before += file.size
+
+    def judgements(self) -> Iterator[Judgement]:
+        """Yield the judgements that the folder's own layout has; none of most."""
+        if self.layout.judgements is not None:
+            yield from self.layout.judgements(self.system)
 
     def read_image(self, file: str, path: str) -> bytes:
         """Bytes of an image that `file` names by a path relative to itself.
@@ -89,7 +88,8 @@ class Source:
         if not is_uri:
             beside = PurePosixPath(self.folder) / PurePosixPath(file).parent
             forms = dict.fromkeys((path, path.replace("\\", "/")))
-            yield from ((self.system, str(beside / form)) for form in forms if "\0" not in form)
+            places = (normpath(beside / form) for form in forms if "\0" not in form)
+            yield from ((self.system, place) for place in places)
         elif scheme.lower() in ("http", "https"):
             raise ImageFault("image_missing", f"{path[:200]}: is not fetched; store it beside")
         elif scheme == "file":
@@ -156,23 +156,50 @@ def _recognised(uri: str, columns: ColumnSettings, home: Path | None) -> Source:
     if info.type == fs.FileType.NotFound:
         raise CatalogError(f"catalogue {uri}: no such folder; give one by --catalog <folder>")
     if info.type == fs.FileType.File:
-        folder, paths = str(PurePosixPath(place).parent), [place]
+        folder, paths = str(PurePosixPath(place).parent), iter([place])
     else:
-        folder, paths = place, _files(system, place, home)
+        folder, paths = place, (str(info.path) for info in walk((system, place), home))
     if home is not None and os.path.realpath(home) == folder:
         raise HomeError(f"catalogue {uri}: lies in the home itself; XMODAL_HOME=<another folder>")
-    name = known_as(uri, system, folder)
-    tables = _products(system, folder, [p for p in paths if p.endswith(".parquet")], columns)
-    sheets = _products(system, folder, [p for p in paths if p.lower().endswith(".csv")], columns)
+    listing = Listing(system, folder)
+    for path in paths:
+        listing.add(path)
+    layout = _layout(listing, columns, home)
+    if layout is None:
+        raise CatalogError(f"catalogue {uri}: {_why_none(listing)}; {_MEND}")
+    if layout.kind == "csv" and len(layout.files) > 1:
+        names = ", ".join(file.name for file in layout.files)
+        raise CatalogError(f"catalogue {uri}: several CSV files hold products ({names}); leave one")
+    return Source(system, folder, known_as(uri, system, folder), layout)
+
+
+def _layout(listing: Listing, columns: ColumnSettings, home: Path | None) -> Layout | None:
+    """The first layout that knows the folder."""
+    return (
+        esci_files.recognise(listing, home)
+        or _plain(listing, columns)
+        or muge_files.recognise(listing)
+        or tar_files.recognise(listing, columns)
+        or picture_files.recognise(listing)
+    )
+
+
+def _plain(listing: Listing, columns: ColumnSettings) -> Layout | None:
+    """The layout of Parquet files of products, else of CSV files."""
+    tables = _products(listing, listing.ending(".parquet"), columns)
+    sheets = _products(listing, listing.ending(".csv"), columns)
     if tables:
         notes = (f"{sheets[0].name} was left alone: the Parquet files were read",) if sheets else ()
-        return Source(system, folder, name, "parquet", tuple(tables), notes)
-    if len(sheets) > 1:
-        names = ", ".join(sheet.name for sheet in sheets)
-        raise CatalogError(f"catalogue {uri}: several CSV files hold products ({names}); leave one")
-    if not sheets:
-        raise CatalogError(f"catalogue {uri}: {_why_none(system, paths)}; {_MEND}")
-    return Source(system, folder, name, "csv", tuple(sheets))
+        return Layout("parquet", tuple(tables), _read_table, notes=notes)
+    return Layout("csv", tuple(sheets), _read_sheet) if sheets else None
+
+
+def _read_table(system: fs.FileSystem, file: SourceFile) -> Rows:
+    return parquet_files.read_rows(system, file.path, file.name)
+
+
+def _read_sheet(system: fs.FileSystem, file: SourceFile) -> Rows:
+    return csv_files.read_rows(system, file.path, file.name)
 
 
 def _place(uri: str) -> tuple[fs.FileSystem, str]:
@@ -188,28 +215,14 @@ def _bucket(root: str) -> Place:
     return filesystem(root)
 
 
-def _files(system: fs.FileSystem, folder: str, home: Path | None) -> list[str]:
-    """Paths of the CSV files in the folder, and of the Parquet files in it and below."""
-    found: list[str] = []
-    for info in walk((system, folder), home):
-        below = PurePosixPath(info.path).relative_to(folder)
-        is_sheet = len(below.parts) == 1 and below.suffix.lower() == ".csv"
-        is_hidden = any(part.startswith((".", "_")) for part in below.parts)
-        if not is_hidden and (is_sheet or below.suffix == ".parquet"):
-            found.append(info.path)
-    return sorted(found)
-
-
-def _products(
-    system: fs.FileSystem, folder: str, paths: list[str], columns: ColumnSettings
-) -> list[SourceFile]:
+def _products(listing: Listing, paths: list[str], columns: ColumnSettings) -> list[SourceFile]:
     """The files among `paths` that hold products; a CSV that cannot count only where none can."""
     found: list[SourceFile] = []
     faults: list[CatalogError] = []
     for path in paths:
         is_table = path.endswith(".parquet")
         reader = parquet_files if is_table else csv_files
-        name = str(PurePosixPath(path).relative_to(folder))
+        name, system = listing.name(path), listing.system
         names = [] if not is_table else reader.column_names(system, path)
         try:
             names = names or reader.column_names(system, path)
@@ -224,14 +237,13 @@ def _products(
     return found
 
 
-def _why_none(system: fs.FileSystem, paths: list[str]) -> str:
-    tables = [p for p in paths if p.lower().endswith((".parquet", ".csv"))]
+def _why_none(listing: Listing) -> str:
+    tables = listing.ending(".parquet", ".csv")
     if not tables:
-        return "no Parquet and no CSV file in it"
+        return "no Parquet, CSV, *_imgs.tsv or tar file of products in it, and no picture"
     reader = parquet_files if tables[0].endswith(".parquet") else csv_files
-    have = ", ".join(reader.column_names(system, tables[0])[:12])
-    name = PurePosixPath(tables[0]).name
+    have = ", ".join(reader.column_names(listing.system, tables[0])[:12])
     return (
-        f"{name} has the columns {have}; it needs product_id (or id) and title or image"
-        " (map other names by catalog.columns)"
+        f"{PurePosixPath(tables[0]).name} has the columns {have}; it needs product_id (or id) and"
+        " title or image (map other names by catalog.columns)"
     )

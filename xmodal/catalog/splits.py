@@ -1,23 +1,26 @@
 """Cuts a validation part from `train` without a leak, and counts what straddles.
 
-Two products belong together when they show the same picture (equal decoded pixels), or when
-they bear the same title *and* near-identical pictures: alike in shape and in colour. A title
-alone is no identity: a shop may have 4,000 products under ten titles. What belongs together stays
-together, as long as that leaves a part to judge by.
+Two products belong together when they show the same picture (equal pixels, or near-duplicates),
+or when they bear the same title *and* pictures alike in shape and in colour. A title alone is no
+identity: a shop may have 4,000 products under ten titles. What belongs together stays together,
+and where that leaves no part to judge by, there is none.
 """
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 
 import numpy as np
 import numpy.typing as npt
 
 from xmodal.catalog.language import fold
-from xmodal.catalog.schema import Split
+from xmodal.catalog.near_duplicates import Across, near_pairs
+from xmodal.catalog.schema import SPLITS, Split
+from xmodal.errors import SplitLeak
 
-# Near-identical: difference hashes that near (of 64), and no cell's colour further apart (of 255).
+# Alike: difference hashes that near (of 64), and no cell's colour further apart (of 255).
 # 12 holds JPEG at 30, any size, 5 % more light, 2 % cut off (80 drawn pictures, 90 % of each); of
 # two shirts of one cut in colours drawn at random, 2 in 10,000 are that near.
 NEAR_BITS = 6
@@ -54,25 +57,20 @@ def cut_val(traits: Traits, share: float, seed: int) -> int:
 
     A group larger than a tenth of the part stays in `train`. The part is `share` of what can
     judge in `train` (title and picture), at least 100 (but never more than a fifth) and at most
-    1,300 products. Where the groups leave less than half of that (few titles over pictures that
-    are all alike), only equal pictures stay together: `straddling` counts the price.
+    1,300 products; less where the groups are too large (pictures that are all alike).
     """
     train = [row for row, split in enumerate(traits.splits) if split == "train"]
     useful = {row for row in train if traits.titles[row] and traits.pixels[row]}
     wanted = val_size(len(useful), share)
     moved = 0
-    for links in (_links, _same_pixels):
-        groups = sorted(_grouped(traits, train, links), key=lambda rows: _rank(traits, rows, seed))
-        for rows in groups:
-            # Only a title and a picture together can judge; others serve training as well.
-            is_small = len(rows) <= max(1, wanted // 10) and moved + len(rows) <= wanted
-            if is_small and useful.intersection(rows):
-                moved += len(rows)
-                for row in rows:
-                    traits.splits[row] = "val"
-        if moved >= wanted / 2:
-            break
-        train = [row for row in train if traits.splits[row] == "train"]
+    groups = sorted(_grouped(traits, train), key=lambda rows: _rank(traits, rows, seed))
+    for rows in groups:
+        # Only a title and a picture together can judge; others serve training as well.
+        is_small = len(rows) <= max(1, wanted // 10) and moved + len(rows) <= wanted
+        if is_small and useful.intersection(rows):
+            moved += len(rows)
+            for row in rows:
+                traits.splits[row] = "val"
     return moved
 
 
@@ -81,36 +79,58 @@ def val_size(n_train: int, share: float) -> int:
     return min(MOST_VAL, max(round(share * n_train), min(LEAST_VAL, n_train // 5)))
 
 
-def straddling(traits: Traits) -> dict[str, int]:
-    """By part: how many products belong together with a product of `train`."""
-    rows = range(len(traits.ids))
-    groups = np.array(_groups(traits, rows, _links), dtype=np.int64)
-    splits = np.array(traits.splits)
+def check_cut(traits: Traits, near: Across) -> None:
+    """Check that the `val` which was cut here has no product that belongs to one of `train`.
+
+    Args:
+        near: near-duplicates across the parts.
+
+    Raises:
+        SplitLeak: it has. The cut keeps together what belongs together, so this is a fault of it.
+    """
+    shared = straddling(traits, ("train", "val")).get("val", 0)
+    shared = max(shared, near.get("val", {}).get("train", 0))
+    if shared:
+        raise SplitLeak(
+            f"{shared} products of the val that was cut here show what products of train show; no"
+            " figure on it would count: report this, and give the catalogue a column `split`"
+        )
+
+
+def straddling(traits: Traits, parts: Sequence[Split] = SPLITS) -> dict[str, int]:
+    """By part: how many products belong together with a product of `train`.
+
+    That is by equal pixels, or by the title and a picture that is alike, also over other products
+    of `parts`; a near-duplicate under another title is no second product (`near_duplicates`).
+    """
+    rows = [row for row, split in enumerate(traits.splits) if split in parts]
+    groups = np.array(_groups(len(rows), _links(traits, rows)), dtype=np.int64)
+    splits = np.array([traits.splits[row] for row in rows])
     in_train = set(groups[splits == "train"].tolist())
     found: dict[str, int] = {}
-    for part in ("val", "dev", "test"):
+    for part in parts:
         mine = groups[splits == part].tolist()
-        if mine:
+        if mine and part != "train":
             found[part] = sum(group in in_train for group in mine)
     return found
 
 
 _Ints = npt.NDArray[np.int64]
 _Colours = npt.NDArray[np.int16]
-_Links = Callable[[Traits, Sequence[int]], Iterator[tuple[int, int]]]
 
 
-def _grouped(traits: Traits, rows: Sequence[int], links: _Links) -> list[list[int]]:
-    """`rows`, those together that `links` connects."""
+def _grouped(traits: Traits, rows: Sequence[int]) -> list[list[int]]:
+    """`rows`, those together that belong together."""
+    links = chain(_links(traits, rows), _near_duplicates(traits, rows))
     groups: dict[int, list[int]] = defaultdict(list)
-    for row, group in zip(rows, _groups(traits, rows, links), strict=True):
+    for row, group in zip(rows, _groups(len(rows), links), strict=True):
         groups[group].append(row)
     return list(groups.values())
 
 
-def _groups(traits: Traits, rows: Sequence[int], links: _Links) -> list[int]:
-    """The group of each of `rows`: a number that those which `links` connects share."""
-    parent = list(range(len(rows)))
+def _groups(n: int, links: Iterable[tuple[int, int]]) -> list[int]:
+    """The group of each of `n` places: a number that those which `links` connects share."""
+    parent = list(range(n))
 
     def root(place: int) -> int:
         while parent[place] != place:
@@ -118,9 +138,9 @@ def _groups(traits: Traits, rows: Sequence[int], links: _Links) -> list[int]:
             place = parent[place]
         return place
 
-    for one, other in links(traits, rows):
+    for one, other in links:
         parent[root(one)] = root(other)
-    return [root(place) for place in range(len(rows))]
+    return [root(place) for place in range(n)]
 
 
 def _links(traits: Traits, rows: Sequence[int]) -> Iterator[tuple[int, int]]:
@@ -133,6 +153,17 @@ def _links(traits: Traits, rows: Sequence[int]) -> Iterator[tuple[int, int]]:
     for pictures in titled.values():
         if len(pictures) > 1:
             yield from _near(pictures)
+
+
+def _near_duplicates(traits: Traits, rows: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """Pairs of places in `rows` whose pictures are near-duplicates, whatever their titles."""
+    first: dict[bytes, int] = {}
+    for place, row in enumerate(rows):
+        for look in traits.looks[row]:
+            yield place, first.setdefault(look, place)
+    places = np.array(list(first.values()), dtype=np.int64)
+    for one, other in near_pairs(list(first)):
+        yield from zip(places[one].tolist(), places[other].tolist(), strict=True)
 
 
 def _same_pixels(traits: Traits, rows: Sequence[int]) -> Iterator[tuple[int, int]]:

@@ -45,6 +45,9 @@ class Manifest:
     made_queries: dict[str, bool]  # by part: made of titles
     n_queries: dict[str, int]  # by part
     straddling: dict[str, int]  # products of a part that share an image with train
+    near_duplicates: dict[str, dict[str, int]] = field(default_factory=dict)
+    # by part and other part: products of the one with a near-duplicate in the other
+    cannot_train: str = ""  # why nothing can be trained on it, and the mend; "" where it can
     created_at: str = ""
     facts: dict[str, str] = field(default_factory=dict)
 
@@ -62,6 +65,7 @@ class Judged:
     made: bool  # made of titles, not judged by people
     langs: dict[str, str]  # query id to language
     images: dict[str, bytes] = field(default_factory=dict)  # query id to encoded image
+    labels: dict[int, str] = field(default_factory=dict)  # what the set calls its grades
 
 
 @dataclass(frozen=True)
@@ -80,6 +84,15 @@ class Catalog:
     def n_images(self) -> int:
         """Images of all products."""
         return self.manifest.n_images
+
+    def check_trainable(self) -> None:
+        """Check that a model can be trained on it.
+
+        Raises:
+            CatalogError: saying why not.
+        """
+        if self.manifest.cannot_train:
+            raise CatalogError(f"{self.manifest.source}: {self.manifest.cannot_train}")
 
     def products(self, columns: Sequence[str] | None = None) -> pa.Table:
         """All products in global order; without images unless `columns` names them."""
@@ -119,14 +132,18 @@ class Catalog:
             return Judged({}, {}, False, {})
         queries = pq.read_table(queries_path).to_pylist()
         qrels: dict[str, dict[str, int]] = {row["query_id"]: {} for row in queries}
+        labels: dict[int, str] = {}
         for row in pq.read_table(self.path / "judged" / f"{part}.qrels.parquet").to_pylist():
             qrels[row["query_id"]][row["product_id"]] = row["grade"]
+            if row.get("label"):
+                labels[row["grade"]] = row["label"]
         return Judged(
             queries={row["query_id"]: row["text"] for row in queries if row["text"]},
             qrels=qrels,
             made=self.manifest.made_queries.get(part, False),
             langs={row["query_id"]: row["lang"] for row in queries},
             images={row["query_id"]: row["image"] for row in queries if row["image"]},
+            labels=labels,
         )
 
     def _files(self) -> Iterator[tuple[Path, int]]:

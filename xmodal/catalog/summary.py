@@ -26,5 +26,9 @@ def rows_of(summary: IngestSummary) -> dict[str, str]:
         rows[f"queries {part}"] = f"{count:,} ({made})"
     for part, count in manifest.straddling.items():
         rows[f"{part} shares a picture with train"] = f"{count:,} products"
+    for part, others in manifest.near_duplicates.items():
+        found = ", ".join(f"{count:,} in {other}" for other, count in others.items())
+        if part != "train":
+            rows[f"near-duplicates of {part}"] = f"of its products have one: {found}"
     rows["pairs"] = f"{manifest.n_pairs:,}"
     return rows

@@ -48,8 +48,7 @@ def find_catalog(
     apart = home / "cache" / "shops" / of_json(source)
     # Judged queries come from the file that is evaluated, not from the home's settings.
     chosen = settings.catalog.model_copy(update={"queries": None, "path": place})
-    # It is searched and never trained on: val needs no query.
-    return ingest(place, chosen, apart, settings.seed, progress, must_train=False).catalog
+    return ingest(place, chosen, apart, settings.seed, progress).catalog
 
 
 def find_vectors(

@@ -66,7 +66,11 @@ class Flow:
         return cls(home, settings, Stages(home, announce=step, say=say))
 
     def catalog(self) -> Catalog:
-        """The shop's folder, taken in (an unchanged one is only looked at)."""
+        """The shop's folder, taken in (an unchanged one is only looked at).
+
+        Raises:
+            CatalogError: there is none, or nothing can be trained on it.
+        """
         path = self.settings.catalog.path
         if path is None:
             raise CatalogError("no catalogue: make shop CATALOG=<folder>, or set catalog.path")
@@ -78,6 +82,7 @@ class Flow:
         for note in summary.notes:
             say(note)
         table("catalogue", rows_of(summary))
+        summary.catalog.check_trainable()
         return summary.catalog
 
     def train(self, catalog: Catalog) -> Record:

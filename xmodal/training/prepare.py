@@ -80,13 +80,16 @@ def prepare(
 
     Raises:
         SettingsError: the run exists with other settings, or on another catalogue.
-        CatalogError: no pair of `train` has a picture.
+        CatalogError: no pair of `train` has a picture, or nothing can pick a checkpoint.
     """
+    catalog.check_trainable()
     folder = home / "runs" / run
     claim_run(folder, catalog, settings)
     given, settings = settings, derived(settings)
     pairs = catalog.pairs("train")
     captions = list(dict.fromkeys(pairs["text"].to_pylist()))
+    if not captions:
+        raise _nothing_to_train(catalog)
     encoder = _first_encoder(folder / "start", catalog, settings, captions)
     limit = settings.evaluation.max_queries
     queries = sample_queries(catalog.judged("val").queries, limit, settings.seed)
@@ -228,8 +231,12 @@ def _table(
     attributes = catalog.products(["attributes"])["attributes"].combine_chunks()
     table = build_table(pairs, number, np.asarray(store.product_row), attributes)
     if not len(table):
-        raise CatalogError(
-            f"{catalog.manifest.source}: no product of split train has both a picture and a "
-            "title; give titles, or map their column with catalog.columns.title"
-        )
+        raise _nothing_to_train(catalog)
     return table
+
+
+def _nothing_to_train(catalog: Catalog) -> CatalogError:
+    return CatalogError(
+        f"{catalog.manifest.source}: no product of split train has both a picture and a title or a "
+        "judged query; give titles, or map their column with catalog.columns.title"
+    )
