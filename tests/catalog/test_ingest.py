@@ -299,10 +299,8 @@ def planted(part):
         {"id": 100 + i, "title": f"blouse {i}", "image": encoded(i, size=(96, 128))}
         for i in range(5)
     ]
-    rows = [
-        row | {"split": "train" if part == "train" or i < 35 else "val"}
-        for i, row in enumerate(rows)
-    ]
+    parts = ["train" if part == "train" or i < 35 else "val" for i in range(40)]
+    rows = [row | {"split": split} for row, split in zip(rows, parts, strict=True)]
     return rows + [row | {"split": part} for row in again]
 
 

@@ -24,6 +24,7 @@ from xmodal.catalog.images import ImageFault, Picture, check_image
 from xmodal.catalog.judged import Queries
 from xmodal.catalog.judgements import Judgement, gather
 from xmodal.catalog.judging import given_queries, judge, why_not_trainable
+from xmodal.catalog.looks import write_looks
 from xmodal.catalog.near_duplicates import across
 from xmodal.catalog.pairs import Texts, write_pairs
 from xmodal.catalog.rows import Draft, ImageRef, RowFault, peek_id, to_draft
@@ -270,6 +271,7 @@ def _finish(
         rewrite_splits(folder / "products", intake.parts.parts, traits.splits.__getitem__)
     manifest = _begun(intake, source, made_val=not has_val)
     catalog = Catalog(folder, manifest)
+    write_looks(folder, traits)
     given = given_queries(shop.queries_place(source, settings), traits, intake.lost)
     judged = judge(catalog, traits, intake.judged | given)
     glossary = _glossary(source, settings, intake.attributes)

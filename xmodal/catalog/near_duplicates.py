@@ -63,6 +63,22 @@ def across(looks: Sequence[Sequence[bytes]], splits: Sequence[Split]) -> Across:
         looks: those of each product's pictures; equal ones are near-duplicates too.
         splits: of each product.
     """
+    met = met_parts(looks, splits)
+    counts = Counter(
+        (split, other) for split, parts in zip(splits, met, strict=True) for other in parts
+    )
+    found = {
+        part: {other: counts[part, other] for other in SPLITS if other != part} for part in SPLITS
+    }
+    return {
+        part: {other: n for other, n in others.items() if n}
+        for part, others in found.items()
+        if any(others.values())
+    }
+
+
+def met_parts(looks: Sequence[Sequence[bytes]], splits: Sequence[Split]) -> list[set[Split]]:
+    """The parts in which each product has a near-duplicate; its own too where it has a picture."""
     row_of = {look: row for row, look in enumerate(dict.fromkeys(chain.from_iterable(looks)))}
     parts_N = np.zeros(len(row_of), np.uint8)  # bit p: a product of part p looks so
     for mine, split in zip(looks, splits, strict=True):
@@ -72,15 +88,7 @@ def across(looks: Sequence[Sequence[bytes]], splits: Sequence[Split]) -> Across:
     for one, other in near_pairs(list(row_of)):
         np.bitwise_or.at(met_N, one, parts_N[other])
         np.bitwise_or.at(met_N, other, parts_N[one])
-    counts: Counter[tuple[Split, Split]] = Counter()
-    for mine, split in zip(looks, splits, strict=True):
-        met = {bit for look in mine for bit in _BITS[met_N[row_of[look]]]}
-        counts.update((split, SPLITS[bit]) for bit in met if SPLITS[bit] != split)
-    return {
-        part: {other: counts[part, other] for other in SPLITS if counts[part, other]}
-        for part in SPLITS
-        if any(counts[part, other] for other in SPLITS)
-    }
+    return [{SPLITS[bit] for look in mine for bit in _BITS[met_N[row_of[look]]]} for mine in looks]
 
 
 _BITS = [[bit for bit in range(len(SPLITS)) if mask >> bit & 1] for mask in range(1 << len(SPLITS))]

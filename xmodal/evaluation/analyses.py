@@ -6,11 +6,12 @@ that keeps it within seconds.
 
 from collections.abc import Callable, Sequence
 
+from xmodal.evaluation.leaks import leaks
 from xmodal.evaluation.sections import Judged, Section
 
 Analysis = Callable[[Judged], Section | None]  # None: the catalogue has nothing to ask it of
 
-ANALYSES: tuple[Analysis, ...] = ()
+ANALYSES: tuple[Analysis, ...] = (leaks,)
 
 
 def analyse(judged: Judged, analyses: Sequence[Analysis] = ANALYSES) -> list[Section]:

@@ -87,9 +87,7 @@ def prepare(
     claim_run(folder, catalog, settings)
     given, settings = settings, derived(settings)
     pairs = catalog.pairs("train")
-    captions = list(dict.fromkeys(pairs["text"].to_pylist()))
-    if not captions:
-        raise _nothing_to_train(catalog)
+    captions = _captions(catalog, pairs)
     encoder = _first_encoder(folder / "start", catalog, settings, captions)
     limit = settings.evaluation.max_queries
     queries = sample_queries(catalog.judged("val").queries, limit, settings.seed)
@@ -233,6 +231,13 @@ def _table(
     if not len(table):
         raise _nothing_to_train(catalog)
     return table
+
+
+def _captions(catalog: Catalog, pairs: pa.Table) -> list[str]:
+    """The distinct texts of the pairs."""
+    if not len(pairs):
+        raise _nothing_to_train(catalog)
+    return list(dict.fromkeys(pairs["text"].to_pylist()))
 
 
 def _nothing_to_train(catalog: Catalog) -> CatalogError:
