@@ -82,12 +82,11 @@ def prepare(
         SettingsError: the run exists with other settings, or on another catalogue.
         CatalogError: no pair of `train` has a picture, or nothing can pick a checkpoint.
     """
-    catalog.check_trainable()
+    pairs = _train_pairs(catalog)
     folder = home / "runs" / run
     claim_run(folder, catalog, settings)
     given, settings = settings, derived(settings)
-    pairs = catalog.pairs("train")
-    captions = _captions(catalog, pairs)
+    captions = list(dict.fromkeys(pairs["text"].to_pylist()))
     encoder = _first_encoder(folder / "start", catalog, settings, captions)
     limit = settings.evaluation.max_queries
     queries = sample_queries(catalog.judged("val").queries, limit, settings.seed)
@@ -233,11 +232,13 @@ def _table(
     return table
 
 
-def _captions(catalog: Catalog, pairs: pa.Table) -> list[str]:
-    """The distinct texts of the pairs."""
+def _train_pairs(catalog: Catalog) -> pa.Table:
+    """The pairs of train, of a catalogue that can be trained on."""
+    catalog.check_trainable()
+    pairs = catalog.pairs("train")
     if not len(pairs):
         raise _nothing_to_train(catalog)
-    return list(dict.fromkeys(pairs["text"].to_pylist()))
+    return pairs
 
 
 def _nothing_to_train(catalog: Catalog) -> CatalogError:
