@@ -1,9 +1,13 @@
 """xmodal/evaluation/significance.py: against the normal approximation, and by meaning."""
 
+import doctest
+from itertools import product
+
 import numpy as np
 import pytest
 
-from xmodal.evaluation.significance import compare
+from xmodal.evaluation import significance
+from xmodal.evaluation.significance import compare, holm, interval
 
 
 def named(values):
@@ -44,3 +48,39 @@ def test_many_queries_are_drawn_in_chunks(monkeypatch):
 
 def test_nothing_in_common_says_nothing():
     assert compare({"a": 1.0}, {"b": 1.0}).queries == 0
+
+
+def test_the_p_value_is_that_of_all_sign_flips():
+    """By enumeration: 2**8 equally likely assignments of the two runs."""
+    gain = np.array([0.3, 0.1, -0.2, 0.5, 0.4, -0.1, 0.2, 0.6])
+    flips = [abs(np.dot(signs, gain)) for signs in product((-1, 1), repeat=8)]
+    exact = np.mean([flip >= gain.sum() - 1e-9 for flip in flips])
+    found = compare(named(gain), named([0] * 8), resamples=20_000)
+    assert found.p_value == pytest.approx(exact, abs=0.01)
+
+
+def test_without_a_difference_one_in_twenty_is_called_significant():
+    draw = np.random.default_rng(1)
+    p_values = [
+        compare(named(draw.normal(0, 1, 40)), named([0] * 40), resamples=200, seed=n).p_value
+        for n in range(300)
+    ]
+    assert 0.02 < np.mean(np.array(p_values) <= 0.05) < 0.09
+
+
+def test_holm_by_hand_and_in_the_order_given():
+    assert holm([0.04, 0.001, 0.03, 0.9]) == pytest.approx([0.09, 0.004, 0.09, 0.9])
+    assert holm([]) == []
+    assert holm([0.6, 0.7]) == [1.0, 1.0]
+
+
+def test_the_interval_of_a_mean_is_that_of_the_central_limit():
+    value = np.random.default_rng(2).normal(3, 2, 500)
+    low, high = interval(value, resamples=4000)
+    half = 1.96 * value.std() / 500**0.5
+    assert (low, high) == pytest.approx((value.mean() - half, value.mean() + half), abs=half * 0.1)
+    assert interval([]) == (0.0, 0.0)
+
+
+def test_the_worked_example_holds():
+    assert doctest.testmod(significance).failed == 0
