@@ -5,30 +5,13 @@ The first Chinese word of a value is the glossary's.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
-
-@dataclass(frozen=True)
-class Word:
-    """The English and the Chinese names of one value, the usual ones first."""
-
-    en: tuple[str, ...]
-    zh: tuple[str, ...]
-
-
-def _words(table: str) -> dict[str, Word]:
-    """Read `value: en, en | zh, zh` lines."""
-    out = {}
-    for line in table.strip().splitlines():
-        value, _, rest = line.strip().partition(": ")
-        en, _, zh = rest.partition(" | ")
-        out[value] = Word(tuple(en.split(", ")), tuple(zh.split(", ")))
-    return out
+from xmodal.catalog.lexicon import Word, read_words
 
 
 def words() -> Mapping[str, Mapping[str, Word]]:
     """Attribute -> value -> its words."""
-    return {name: _words(table) for name, table in _TABLES.items()}
+    return {name: read_words(table) for name, table in _TABLES.items()}
 
 
 def glossary() -> dict[str, dict[str, str]]:
