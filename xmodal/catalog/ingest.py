@@ -31,11 +31,11 @@ from xmodal.catalog.rows import Draft, ImageRef, RowFault, peek_id, to_draft
 from xmodal.catalog.schema import SPLITS, Split
 from xmodal.catalog.source import Source, find_source
 from xmodal.catalog.splits import Traits, check_cut, cut_val, straddling
-from xmodal.catalog.store import Catalog, Manifest, open_catalog
+from xmodal.catalog.store import GLOSSARY, Catalog, Manifest, open_catalog
 from xmodal.catalog.writer import ProductWriter, Quarantine, rewrite_splits
 from xmodal.errors import CatalogError
 from xmodal.settings import CatalogSettings
-from xmodal.storage import publish, scratch, settle
+from xmodal.storage import publish, scratch, settle, write_json_atomic
 
 DEMO = "demo"
 _FORMAT = 1
@@ -275,6 +275,7 @@ def _finish(
     given = given_queries(shop.queries_place(source, settings), traits, intake.lost)
     judged = judge(catalog, traits, intake.judged | given)
     glossary = _glossary(source, settings, intake.attributes)
+    write_json_atomic(folder / GLOSSARY, dict(glossary))
     pairs = write_pairs(catalog, Texts(glossary, judged.train, seed))
     content = fingerprint.of_json(
         [_FORMAT, intake.digest, traits.splits, glossary, judged.digest, seed]

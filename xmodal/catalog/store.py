@@ -17,6 +17,7 @@ from xmodal.catalog.schema import PAIR, PRODUCT
 from xmodal.errors import CatalogError, StorageError
 from xmodal.storage import read_json, write_json_atomic
 
+GLOSSARY = "glossary.json"
 _BATCH_ROWS = 256
 
 
@@ -145,6 +146,12 @@ class Catalog:
             images={row["query_id"]: row["image"] for row in queries if row["image"]},
             labels=labels,
         )
+
+    def glossary(self) -> dict[str, dict[str, str]]:
+        """The shop's Chinese terms, attribute to value to term; empty where it has none."""
+        path = self.path / GLOSSARY
+        content: Any = read_json(path) if path.exists() else {}
+        return dict(content)
 
     def _files(self) -> Iterator[tuple[Path, int]]:
         for part in self.manifest.parts:

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 from xmodal.errors import MatcherError
-from xmodal.matcher.encoder import Encoder, train_used
+from xmodal.matcher.encoder import Encoder, frozen_unless, train_used
 from xmodal.matcher.inputs import Features, Inputs
 from xmodal.matcher.spec import EncoderSpec
 from xmodal.matcher.tokens import ImageViews, PatchTokens
@@ -132,7 +132,7 @@ class DualEncoder(Encoder):
 
         Where no block is trained, `lower` is the last activations.
         """
-        with torch.no_grad():
+        with frozen_unless(pixels_BCHW):
             at_cut, out_BD, last = self.base.read(self.normalise(pixels_BCHW))
         return {"lower": at_cut if self.spec.trained_blocks else last, "base_BF": out_BD.float()}
 

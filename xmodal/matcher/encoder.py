@@ -8,6 +8,7 @@ Shapes: B pictures or texts, C H W image, D embedding, T = 16 patch tokens of 12
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from math import log
 from pathlib import Path
 from typing import Self
@@ -51,7 +52,10 @@ class Encoder(nn.Module, ABC):
 
     @abstractmethod
     def image_trunk(self, pixels_BCHW: Tensor) -> Features:
-        """What lies below the lowest trained block, from uint8 pixels; fit for float16."""
+        """What lies below the lowest trained block, from uint8 pixels; fit for float16.
+
+        Float pixels on the same scale, 0 to 255, that require a gradient get one.
+        """
 
     @abstractmethod
     def text_trunk(self, tokens: Features) -> Features:
@@ -131,6 +135,11 @@ class Encoder(nn.Module, ABC):
         mean: Tensor = self.get_buffer("_mean")
         std: Tensor = self.get_buffer("_std")
         return (pixels - 255 * mean) / (255 * std)
+
+
+def frozen_unless(pixels_BCHW: Tensor) -> AbstractContextManager[None]:
+    """No gradient through frozen parts, unless it is the pixels' own that is asked for."""
+    return torch.set_grad_enabled(pixels_BCHW.requires_grad and torch.is_grad_enabled())
 
 
 def check_shape(tensor: Tensor, shape: tuple[int, ...], name: str) -> None:

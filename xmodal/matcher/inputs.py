@@ -7,7 +7,7 @@ Shapes: B pictures or texts, C H W image, T tokens of the text tower, W words of
 
 import io
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from math import log
 
 import numpy as np
@@ -47,10 +47,13 @@ class Inputs:
         Raises:
             QueryError: one of them is no picture, is cut short, or has too many pixels.
         """
+        return self.decoded(decode(one, self.spec.image_size) for one in encoded)
+
+    def decoded(self, pictures: Iterable[Image.Image]) -> Tensor:
+        """As `images`, of RGB pictures that are decoded already."""
         height, width = self.spec.image_size
-        pixels_BHWC = np.empty((len(encoded), height, width, 3), dtype=np.uint8)
-        for row, one in enumerate(encoded):
-            pixels_BHWC[row] = np.asarray(self._fit(decode(one, self.spec.image_size)))
+        rows = [np.asarray(self._fit(picture)) for picture in pictures]
+        pixels_BHWC = np.stack(rows) if rows else np.empty((0, height, width, 3), np.uint8)
         return torch.from_numpy(pixels_BHWC).permute(0, 3, 1, 2)
 
     def texts(self, texts: Sequence[str]) -> Features:

@@ -21,7 +21,7 @@ from torch.nn.functional import adaptive_avg_pool2d
 from transformers import PreTrainedTokenizerBase
 
 from xmodal.matcher import offline
-from xmodal.matcher.encoder import Encoder, train_used
+from xmodal.matcher.encoder import Encoder, frozen_unless, train_used
 from xmodal.matcher.heads import ImageHead, LinearHead, TextHead
 from xmodal.matcher.image_tower import (
     TokenUpper,
@@ -100,7 +100,7 @@ class Towers(Encoder):
 
     def image_trunk(self, pixels_BCHW: Tensor) -> Features:
         """`lower`, the activations at the cut, and `base_BF`, the untuned pooled features."""
-        with torch.no_grad():
+        with frozen_unless(pixels_BCHW):
             lower = self.lower(self.normalise(pixels_BCHW))
             base_BF, _ = self.base(lower)
             return {"lower": lower, "base_BF": base_BF}
