@@ -65,3 +65,13 @@ def test_linear_heads_keep_the_trunk_and_drop_the_rest() -> None:
         )
         assert linear.encode_image(pixels).shape == (3, 8)
     assert encoder.dim == 16
+
+
+@pytest.mark.parametrize("trained_blocks", [0, 2])
+def test_pixels_that_ask_for_a_gradient_get_one(trained_blocks: int) -> None:
+    encoder = tiny_encoder(trained_blocks=trained_blocks)
+    pixels = _pixels(encoder).float().requires_grad_(True)
+    encoder.encode_image(pixels)[:, 0].sum().backward()
+    assert pixels.grad is not None
+    assert pixels.grad.abs().sum() > 0
+    assert not encoder.image_trunk(_pixels(encoder))["lower"].requires_grad
