@@ -26,16 +26,17 @@ def judged_as(
     queries: dict[str, dict[str, int]],
     shown_as: Callable[[dict[str, object]], str],
     *,
-    deafen: Callable[[Encoder], None] = lambda encoder: None,
+    hears: Callable[[str], str] = str,
 ) -> Judged:
     """One contender, `tuned`, for whom a product's picture means the text `shown_as(product)`.
 
-    `deafen` changes the encoder after its gallery is made.
+    `hears` is what the encoder makes of a query's text before it reads it.
     """
     catalog = make_catalog(folder / "catalog", products, {"dev": queries})
     encoder = tiny_encoder([shown_as(product) for product in products] + list(queries))
     contender = _contender(folder / "store", encoder, catalog, [shown_as(p) for p in products])
-    deafen(encoder)
+    read = encoder.inputs.texts
+    encoder.inputs.texts = lambda texts: read([hears(text) for text in texts])
     found = evaluate([contender], catalog, ["dev"], SETTINGS)
     return Judged([contender], catalog, found, SETTINGS)
 
