@@ -7,6 +7,7 @@ it. Values are those of `catalog/terms.py`, with the shop's glossary for Chinese
 from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from xmodal.catalog.store import Catalog
 from xmodal.catalog.terms import ALL, Terms, stated
@@ -50,7 +51,7 @@ class Facet:
         """Number of products that have the value."""
         return sum(n for values, n in self._counts.items() if value in values)
 
-    @property
+    @cached_property
     def _counts(self) -> Counter[frozenset[str]]:
         return Counter(self.values_of.values())
 

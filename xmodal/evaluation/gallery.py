@@ -94,6 +94,13 @@ def open_gallery(
     return Gallery(kind, vector_ND, product_row_N, store_row_N, ids)
 
 
+def fused(picture_ND: Floats, text_ND: Floats) -> Floats:
+    """A product's vector of its picture's and its text's (0 where it has none), at unit length."""
+    both_ND = picture_ND + text_ND
+    length_N1 = np.linalg.norm(both_ND, axis=1, keepdims=True)
+    return np.asarray(both_ND / np.maximum(length_N1, 1e-12), dtype=np.float32)
+
+
 def check_titles(
     queries: Mapping[str, str],
     qrels: Mapping[str, Mapping[str, int]],
@@ -126,9 +133,7 @@ def _with_titles(
     texts = [titles[row] or "" for row in rows_P.tolist()]
     text_PD = embed_texts(encoder, texts)
     has_text_P: NDArray[np.bool_] = np.array([bool(text) for text in texts])
-    both_ND = vector_ND + text_PD[place_N] * has_text_P[place_N, None]
-    length_N1 = np.linalg.norm(both_ND, axis=1, keepdims=True)
-    return np.asarray(both_ND / np.maximum(length_N1, 1e-12), dtype=np.float32)
+    return fused(vector_ND, text_PD[place_N] * has_text_P[place_N, None])
 
 
 def _plain(text: str) -> str:
