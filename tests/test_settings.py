@@ -46,6 +46,7 @@ KNOBS = [
     "training.loss_share",
     "training.label_smoothing",
     "training.word_dropout",
+    "training.text_noise",
     "training.patience",
     "training.workers",
     "training.gpu",

@@ -105,6 +105,8 @@ class TrainingSettings(Branch):
     """Share of the target spread over all products."""
     word_dropout: float = Field(default=0.3, ge=0, lt=1)
     """Share of a caption's words that are dropped."""
+    text_noise: float = Field(default=0.0, ge=0, lt=1)
+    """Share of captions that are drawn with a typing error, in another script or in other words."""
     patience: int = Field(default=3, ge=1)
     """Epochs without a better `val` after which training stops."""
     workers: int = Field(default=2, ge=1)

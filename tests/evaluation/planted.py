@@ -8,7 +8,8 @@ import numpy as np
 from tests.catalogs import make_catalog
 from tests.factories import tiny_encoder
 from xmodal.catalog.store import Catalog
-from xmodal.evaluation.judge import Contender, Judged, evaluate
+from xmodal.evaluation.judge import Contender, evaluate
+from xmodal.evaluation.sections import Judged
 from xmodal.matcher.encoder import Encoder
 from xmodal.matcher.facts import Facts
 from xmodal.matcher.saved import Matcher

@@ -6,12 +6,21 @@ that keeps it within seconds.
 
 from collections.abc import Callable, Sequence
 
+from xmodal.evaluation.faithfulness import faithfulness
 from xmodal.evaluation.leaks import leaks
+from xmodal.evaluation.missing import missing_fields
+from xmodal.evaluation.robustness import robustness
 from xmodal.evaluation.sections import Judged, Section
 
 Analysis = Callable[[Judged], Section | None]  # None: the catalogue has nothing to ask it of
 
-ANALYSES: tuple[Analysis, ...] = (leaks,)
+# One a line, in the order of the page.
+ANALYSES: tuple[Analysis, ...] = (
+    leaks,
+    faithfulness,
+    robustness,
+    missing_fields,
+)
 
 
 def analyse(judged: Judged, analyses: Sequence[Analysis] = ANALYSES) -> list[Section]:

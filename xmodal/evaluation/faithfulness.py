@@ -11,9 +11,9 @@ from dataclasses import asdict, dataclass
 from xmodal.catalog.language import is_chinese
 from xmodal.catalog.lexicon import Lexicon, lexicon
 from xmodal.evaluation.attributes import Facet, read_facets
-from xmodal.evaluation.judge import Judged, Result
+from xmodal.evaluation.judge import Result
 from xmodal.evaluation.perturbed import DEPTH, Searched
-from xmodal.evaluation.sections import Section, Table
+from xmodal.evaluation.sections import Judged, Section, Table
 from xmodal.evaluation.significance import interval
 from xmodal.evaluation.slices import FEWEST
 from xmodal.evaluation.tasks import Task

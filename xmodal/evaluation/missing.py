@@ -15,8 +15,8 @@ import numpy as np
 from xmodal.catalog.language import fold, language_of
 from xmodal.catalog.store import Catalog
 from xmodal.evaluation.gallery import fused, open_gallery
-from xmodal.evaluation.judge import Contender, Judged
-from xmodal.evaluation.sections import Section, Table
+from xmodal.evaluation.judge import Contender
+from xmodal.evaluation.sections import Judged, Section, Table
 from xmodal.evaluation.significance import Comparison, compare, holm
 from xmodal.evaluation.slices import FEWEST
 from xmodal.evaluation.tasks import Task

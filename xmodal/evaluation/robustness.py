@@ -14,7 +14,7 @@ from xmodal.catalog.lexicon import lexicon
 from xmodal.catalog.variants.pictures import AMOUNTS
 from xmodal.catalog.variants.texts import text_variants
 from xmodal.evaluation.drawing import Axis, axis_of, lines
-from xmodal.evaluation.judge import Judged
+from xmodal.evaluation.judge import ALPHA
 from xmodal.evaluation.perturbed import (
     Change,
     Searched,
@@ -23,7 +23,7 @@ from xmodal.evaluation.perturbed import (
     draw_shown,
 )
 from xmodal.evaluation.pgd import Attacked, attack_curve
-from xmodal.evaluation.sections import Picture, Section, Table
+from xmodal.evaluation.sections import Judged, Picture, Section, Table
 from xmodal.evaluation.significance import holm
 from xmodal.evaluation.slices import FEWEST
 from xmodal.evaluation.tasks import Task
@@ -34,7 +34,6 @@ SEVERITIES = (1, 3, 5)
 ATTACKED = 24
 EPSILONS = (1, 2, 4, 8)  # levels of 255
 _STEPS = 5
-_ALPHA = 0.05
 
 
 def robustness(judged: Judged) -> Section | None:
@@ -138,7 +137,7 @@ def _verdict(system: str, groups: Mapping[str, Sequence[Change]]) -> str:
         harmful = [
             change
             for change, p in zip(enough, p_values, strict=True)
-            if p < _ALPHA and change.recall.difference < 0
+            if p < ALPHA and change.recall.difference < 0
         ]
         harmful.sort(key=lambda change: change.kept or 0.0)
         worst = ", ".join(f"{c.variant} leaves {c.kept:.0%}" for c in harmful[:3])

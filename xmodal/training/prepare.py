@@ -27,6 +27,7 @@ from xmodal.storage import publish, read_json, write_json_atomic
 from xmodal.training.batches import MIN_STEPS, passes_of, steps_of
 from xmodal.training.captions import PairTable, build_table
 from xmodal.training.held_out import GALLERY, ValSet, build_valset, sample_queries
+from xmodal.training.noise import with_variants
 from xmodal.training.recipe import derived, reasons
 from xmodal.training.texts import TextStore, write_texts
 
