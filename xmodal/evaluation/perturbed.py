@@ -9,6 +9,7 @@ Shapes: Q queries, N gallery pictures, B pictures that are swapped, D embedding.
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -48,13 +49,17 @@ class Change:
 
 
 class Searched:
-    """A contender ready to be asked again: its gallery, and the forward of its image tower."""
+    """A contender ready to be asked again: its gallery, and its encoder."""
 
     def __init__(self, contender: Contender, catalog: Catalog) -> None:
         self.name = contender.name
         self.encoder = contender.matcher.encoder
         self.gallery: Gallery = open_gallery(catalog, contender.store, self.encoder)
-        self.forward: FastForward = fast_forward(self.encoder, torch.get_num_threads())
+
+    @cached_property
+    def forward(self) -> FastForward:
+        """The image tower as it embeds a catalogue."""
+        return fast_forward(self.encoder, torch.get_num_threads())
 
     def ask(self, texts: Mapping[str, str]) -> Run:
         """The ten best products of each text."""
@@ -88,7 +93,7 @@ class Shown:
 
 
 def draw_shown(
-    task: Task, gallery: Gallery, catalog: Catalog, size: tuple[int, int], most: int, seed: int
+    task: Task, gallery: Gallery, catalog: Catalog, size: tuple[int, int], *, most: int, seed: int
 ) -> Shown:
     """Queries drawn by the seed, all of whose relevant pictures are at most `most` together.
 

@@ -34,6 +34,10 @@ SEVERITIES = (1, 3, 5)
 ATTACKED = 24
 EPSILONS = (1, 2, 4, 8)  # levels of 255
 _STEPS = 5
+_CURVE_HEAD = ("System", "Change of at most, of 255", "R@10", "Cosine", "R@10, noise", "Cosine")
+_CURVE_CAPTION = (
+    "An adversary who changes each pixel of a relevant picture, and noise of the same size"
+)
 
 
 def robustness(judged: Judged) -> Section | None:
@@ -52,7 +56,7 @@ def robustness(judged: Judged) -> Section | None:
     ]
     first = searched[0]
     size = first.encoder.spec.image_size
-    shown = draw_shown(task, first.gallery, judged.catalog, size, PICTURES, seed)
+    shown = draw_shown(task, first.gallery, judged.catalog, size, most=PICTURES, seed=seed)
     asked = [
         (name, severity, f"{amounts[severity - 1]:g} ({unit})")
         for name, (unit, amounts) in AMOUNTS.items()
@@ -94,15 +98,11 @@ def _section(
             if severity == 3
         ],
     }
-    tables = [
+    tables = (
         _table("What shoppers type: R@10 of variants of the queries", texts),
         _table("What shops show: R@10 with variants of the relevant pictures", pictures),
-        Table(
-            ("System", "Change of at most, of 255", "R@10", "Cosine", "R@10, noise", "Cosine"),
-            tuple(tuple(asdict(row).values()) for row in curve),
-            "An adversary who moves each pixel of a relevant picture, and noise of the same size",
-        ),
-    ]
+        Table(_CURVE_HEAD, tuple(tuple(asdict(row).values()) for row in curve), _CURVE_CAPTION),
+    )
     return Section(
         name="robustness",
         title="Does it bear bad input?",

@@ -83,7 +83,7 @@ def prepare(
         SettingsError: the run exists with other settings, or on another catalogue.
         CatalogError: no pair of `train` has a picture, or nothing can pick a checkpoint.
     """
-    pairs = _train_pairs(catalog)
+    pairs = _train_pairs(catalog, settings)
     folder = home / "runs" / run
     claim_run(folder, catalog, settings)
     given, settings = settings, derived(settings)
@@ -233,13 +233,14 @@ def _table(
     return table
 
 
-def _train_pairs(catalog: Catalog) -> pa.Table:
-    """The pairs of train, of a catalogue that can be trained on."""
+def _train_pairs(catalog: Catalog, settings: Settings) -> pa.Table:
+    """The pairs of train, noisy ones too, of a catalogue that can be trained on."""
     catalog.check_trainable()
     pairs = catalog.pairs("train")
     if not len(pairs):
         raise _nothing_to_train(catalog)
-    return pairs
+    noise, glossary = settings.training.text_noise, catalog.glossary()
+    return with_variants(pairs, noise, glossary, settings.seed)
 
 
 def _nothing_to_train(catalog: Catalog) -> CatalogError:
