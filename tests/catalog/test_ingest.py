@@ -354,9 +354,9 @@ def test_a_glossary_of_another_shop_warns(tmp_path):
     assert note.startswith("warning: 0 Chinese captions: the glossary's attributes are Finish, the")
     assert "shop's are colour, kind;" in note
     asked(folder, {"Colour": {"Red": "红色"}}, "glossary.zh.json")
-    assert (
-        take_in(folder, tmp_path / "home").notes[-1].startswith("Chinese captions: 7, of the 1 t")
-    )
+    found = take_in(folder, tmp_path / "home")
+    assert found.notes[-1].startswith("Chinese captions: 7, of the 1 t")
+    assert found.catalog.glossary() == {"colour": {"Red": "红色"}}  # as the shop spells it
 
 
 def test_equal_content_leaves_the_published_folder_alone(tmp_path):
