@@ -19,8 +19,10 @@ from xmodal.evaluation.slices import FEWEST
 from xmodal.evaluation.tasks import Task
 
 MOST_PAIRS = 150  # of each attribute
-_SWAP_HEAD = ("System", "Attribute", "Pairs", "New value before", "and after", "Old value before")
-_SWAP_HEAD += ("and after", "Overlap", "New by chance")
+_SWAP_HEAD = (
+    *("System", "Attribute", "Pairs", "New value before", "and after", "Old value before"),
+    *("and after", "Overlap", "New by chance"),
+)
 _LEAST_PRODUCTS = DEPTH  # that have the new value: else no answer could show it
 
 
@@ -64,10 +66,9 @@ class Pair:
 
 def faithfulness(judged: Judged) -> Section | None:
     """Violations of each system, swaps of each contender; None where no query states a thing."""
-    headline = judged.evaluation.headline
-    if not headline:
+    headline, task = judged.evaluation.headline, judged.evaluation.asked
+    if task is None:
         return None
-    task = judged.evaluation.tasks[f"{headline[0].part} {headline[0].task}"]
     searched = [Searched(one, judged.catalog) for one in judged.contenders]
     facets = read_facets(judged.catalog, searched[0].gallery.shown)
     violations = [violated(one, task, facet) for facet in facets for one in headline]

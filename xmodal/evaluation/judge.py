@@ -24,6 +24,8 @@ from xmodal.retrieval.topk import Floats, topk
 from xmodal.settings import Settings
 
 DEPTH = 100
+ALPHA = 0.05
+HELD_OUT = ("dev", "test", "val")
 COMPARED = ("mrr@10", "recall@10")
 _KEPT = 10  # of an answer, for the report
 
@@ -77,6 +79,23 @@ class Evaluation:
             if (one.system, one.part, one.task) == (system, part, task):
                 return one
         return None
+
+    @property
+    def headline(self) -> list[Result]:
+        """All systems on the text queries of the first of dev, test and val that has any.
+
+        `val` comes last: checkpoints are picked by it.
+        """
+        for part in HELD_OUT:
+            found = [one for one in self.results if (one.part, one.task) == (part, "text-image")]
+            if found:
+                return found
+        return []
+
+    @property
+    def asked(self) -> Task | None:
+        """The text queries that `headline` answers."""
+        return self.tasks[f"{self.headline[0].part} text-image"] if self.headline else None
 
     def per_query(self, system: str, part: str, task: TaskName = "text-image") -> PerQuery:
         """Its table of each query, such as the gate wants; empty where it was not judged."""

@@ -54,11 +54,10 @@ class Lack:
 
 
 def missing_fields(judged: Judged) -> Section | None:
-    """What each lack costs each contender's first stage; None without text queries."""
-    headline = judged.evaluation.headline
-    if not headline:
+    """What each lack costs each contender's first stage; None with too few text queries."""
+    task = judged.evaluation.asked
+    if task is None or len(task.qrels) < FEWEST:
         return None
-    task = judged.evaluation.tasks[f"{headline[0].part} {headline[0].task}"]
     first = judged.contenders[0]
     gallery = open_gallery(judged.catalog, first.store, first.matcher.encoder)
     sample = draw_sample(judged.catalog, task, gallery.shown, judged.settings.seed)
@@ -114,7 +113,7 @@ def other_title(
     >>> other_title("Nike Red Shoes", red, glossary), other_title("红鞋", red, glossary)
     ('红色鞋', 'Red Shoes')
     """
-    known = [n for n in reversed(glossary) if attributes.get(n, "") in glossary[n]]
+    known = [n for n in reversed(list(glossary)) if attributes.get(n, "") in glossary[n]]
     if len(known) < _FEWEST_TERMS:
         return ""
     if language_of(title) == "zh":
@@ -188,8 +187,10 @@ def _section(found: Sequence[Lack], sample: Sample, task: Task) -> Section:
         for one in last
         if one.recall.queries >= FEWEST and one.recall.theirs
     ]
-    head = ("System", "Relevant products have", "Queries", "R@10 complete", "R@10")
-    head += ("95 % of the difference", "p", "MRR complete", "MRR")
+    head = (
+        *("System", "Relevant products have", "Queries", "R@10 complete", "R@10"),
+        *("95 % of the difference", "p", "MRR complete", "MRR"),
+    )
     has_others = any(sample.others)
     notes = (
         f"{len(sample.texts)} of {len(task.qrels)} queries of {task.part}, none of them a title",

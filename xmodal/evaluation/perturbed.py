@@ -111,7 +111,8 @@ def draw_shown(
         if sum(map(len, [*rows_of.values(), *new.values()])) <= most:
             rows_of |= new
             chosen.append(name)
-    place_of, pictures = {}, []
+    place_of: dict[int, int] = {}
+    pictures: list[Image.Image] = []
     for row in sorted(rows_of):
         place_of[row] = len(pictures)
         pictures += [decode(encoded, size) for _, _, encoded in catalog.images(row, row + 1)]

@@ -41,12 +41,11 @@ _CURVE_CAPTION = (
 
 
 def robustness(judged: Judged) -> Section | None:
-    """What each variant costs each contender's first stage; None without text queries."""
-    headline = judged.evaluation.headline
-    if not headline:
-        return None
+    """What each variant costs each contender's first stage; None with too few text queries."""
     began = time.perf_counter()
-    task = judged.evaluation.tasks[f"{headline[0].part} {headline[0].task}"]
+    task = judged.evaluation.asked
+    if task is None or len(task.qrels) < FEWEST:
+        return None
     seed = judged.settings.seed
     searched = [Searched(one, judged.catalog) for one in judged.contenders]
     variants = text_variants(lexicon(judged.catalog.glossary()))
@@ -148,8 +147,10 @@ def _verdict(system: str, groups: Mapping[str, Sequence[Change]]) -> str:
 
 
 def _table(caption: str, changes: Sequence[Change]) -> Table:
-    head = ("System", "Variant", "Amount", "Queries", "R@10 before", "After", "Kept")
-    head += ("95 % of the difference", "p", "MRR before", "After")
+    head = (
+        *("System", "Variant", "Amount", "Queries", "R@10 before", "After", "Kept"),
+        *("95 % of the difference", "p", "MRR before", "After"),
+    )
     rows: list[tuple[str | int | float | None, ...]] = []
     for system in dict.fromkeys(change.system for change in changes):
         mine = [change for change in _of(system, changes) if change.recall.queries]

@@ -9,7 +9,8 @@ from random import Random
 from typing import Literal
 
 from xmodal.catalog.demo.design import Design
-from xmodal.catalog.demo.words import Word, words
+from xmodal.catalog.demo.words import words
+from xmodal.catalog.lexicon import Word
 
 Lang = Literal["en", "zh"]
 
