@@ -29,9 +29,9 @@ from xmodal.evaluation.slices import FEWEST
 from xmodal.evaluation.tasks import Task
 
 QUERIES = 150
-PICTURES = 100
+PICTURES = 48
 SEVERITIES = (1, 3, 5)
-ATTACKED = 24
+ATTACKED = 12
 EPSILONS = (1, 2, 4, 8)  # levels of 255
 _STEPS = 5
 _CURVE_HEAD = ("System", "Change of at most, of 255", "R@10", "Cosine", "R@10, noise", "Cosine")
