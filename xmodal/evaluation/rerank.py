@@ -15,7 +15,7 @@ from xmodal.matcher.saved import Matcher
 from xmodal.matcher.tokens import dequantise
 from xmodal.retrieval.embed import FeatureStore
 from xmodal.retrieval.metrics import Run, ranked
-from xmodal.retrieval.topk import Floats, Ints
+from xmodal.retrieval.topk import Floats, best_rows
 
 _QUERIES = 64  # encoded at once
 
@@ -48,8 +48,9 @@ def rerank(
             one = {key: value[place : place + 1] for key, value in query.items()}
             first_K = np.array([run[name][product] for product in products], np.float32)
             rows_K = np.array([row_of[product] for product in products], np.int64)
-            pictures_K = _best_pictures(gallery, rows_K, one["vector_BD"][0].numpy())
-            tokens = store.take(pictures_K, ["tokens", "scale"])
+            vector_D = one["vector_BD"][0].numpy()
+            best_K = best_rows(vector_D, gallery.vector_ND, gallery.product_row_N, rows_K)
+            tokens = store.take(gallery.store_row_N[best_K], ["tokens", "scale"])
             shown = None if titles is None else [titles[row] or "" for row in rows_K.tolist()]
             logits = _score(matcher, one, first_K, tokens, shown)
             again[name] = _merged(products, logits, order[candidates:])
@@ -80,17 +81,6 @@ def _score(
     logits_BK: Tensor = matcher.reranker(query, first_BK, dequantise(codes, steps)[None], words)
     logits: list[float] = logits_BK[0].float().tolist()
     return logits
-
-
-def _best_pictures(gallery: Gallery, rows_K: Ints, query_D: Floats) -> Ints:
-    """For each product row the store row of its picture nearest to the query."""
-    first_K = np.searchsorted(gallery.product_row_N, rows_K, side="left")
-    last_K = np.searchsorted(gallery.product_row_N, rows_K, side="right")
-    best_K = first_K.copy()
-    for k in np.flatnonzero(last_K - first_K > 1):
-        pictures_ND = gallery.vector_ND[first_K[k] : last_K[k]]
-        best_K[k] += int(np.argmax(pictures_ND @ query_D))
-    return gallery.store_row_N[best_K]
 
 
 def _merged(products: list[str], logits: list[float], rest: list[str]) -> dict[str, float]:

@@ -54,6 +54,21 @@ def topk_products(
     return scores_QK, rows_QK
 
 
+def best_rows(query_D: Floats, gallery_ND: Floats, product_row_N: Ints, products_K: Ints) -> Ints:
+    """The gallery row (K,) that is each product's nearest to the query.
+
+    Args:
+        product_row_N: the product of each gallery row, ascending.
+        products_K: products that have a row.
+    """
+    first_K = np.searchsorted(product_row_N, products_K, side="left")
+    last_K = np.searchsorted(product_row_N, products_K, side="right")
+    best_K = first_K.copy()
+    for k in np.flatnonzero(last_K - first_K > 1):
+        best_K[k] += int(np.argmax(gallery_ND[first_K[k] : last_K[k]] @ query_D))
+    return best_K
+
+
 def _cuts(starts_P: Ints, n_rows: int, block: int) -> list[tuple[int, int]]:
     """Ranges of products whose rows make up about `block` rows each."""
     cuts = np.searchsorted(starts_P, np.arange(0, n_rows, block))
