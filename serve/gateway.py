@@ -16,6 +16,7 @@ from serve.service import Service
 from serve.shelves import fused, spread
 from serve.stage import limit_threads
 from xmodal.registry.pointer import Release
+from xmodal.search.opened import Parts
 from xmodal.search.searcher import Searcher
 
 
@@ -62,12 +63,13 @@ class Gateway:
 
 
 def _remote(home: Path, depth: int, stages: Stages) -> Any:
-    def make_searcher(release: Release, has_reranker: bool) -> Searcher:
+    def make_searcher(release: Release, parts: Parts) -> Searcher:
         return Searcher(
             RemoteEncoder(stages.encoder, release.id),
             RemoteRetriever(stages.retriever, release.id),
-            RemoteReranker(stages.reranker, release.id) if has_reranker else None,
+            RemoteReranker(stages.reranker, release.id) if parts.has_reranker else None,
             depth,
+            calibration=parts.calibration,
         )
 
     return spread(home, make_searcher)

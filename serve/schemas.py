@@ -70,6 +70,9 @@ class Hit(BaseModel):
     product's best picture. Comparable within one answer, not between answers."""
     title: str
     attributes: dict[str, str]
+    probability: float | None
+    """That it is relevant, calibrated on the shop's own judged queries: comparable between
+    answers. Null where a picture was asked with, or the release has no calibration."""
 
 
 class ReleaseIds(BaseModel):
@@ -92,6 +95,10 @@ class SearchAnswer(BaseModel):
     asked for, and this release has no reranker."""
     took_ms: dict[str, float]
     """Milliseconds by stage, and `total`."""
+    no_good_match: bool
+    """Nothing in the catalogue seems to be what the text asks for; the hits are the nearest there
+    are. Of queries that it can answer, at most `evaluation.false_alarm_rate` are told so. Always
+    false where `probability` is null."""
 
 
 class ProductAnswer(BaseModel):

@@ -72,6 +72,7 @@ class Service:
                 release=_ids(held.release),
                 degraded=list(answer.degraded),
                 took_ms=dict(answer.took_ms),
+                no_good_match=answer.no_good_match,
             )
 
     async def product(self, product_id: str) -> Product:

@@ -38,8 +38,8 @@ def fused(home: Path, depth: int) -> Opener:
     return open_shelf
 
 
-def spread(home: Path, make_searcher: Callable[[Release, bool], Searcher]) -> Opener:
-    """An opener whose stages are elsewhere; `make_searcher(release, has_reranker)` reaches them.
+def spread(home: Path, make_searcher: Callable[[Release, Parts], Searcher]) -> Opener:
+    """An opener whose stages are elsewhere; `make_searcher(release, parts)` reaches them.
 
     Warming asks every stage for this release, so they have it open before traffic comes.
     """
@@ -49,7 +49,7 @@ def spread(home: Path, make_searcher: Callable[[Release, bool], Searcher]) -> Op
 
         def load() -> Shelf:
             catalog = open_catalog(home / "catalogs" / release.catalog)
-            searcher = make_searcher(release, parts.has_reranker)
+            searcher = make_searcher(release, parts)
             return Shelf(searcher, Products(parts.index), Facets.open(parts.index), catalog)
 
         shelf = await asyncio.to_thread(load)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
@@ -13,6 +14,7 @@ from xmodal.catalog.store import Catalog, Manifest, Part, open_catalog
 from xmodal.fingerprint import of_file, of_json
 from xmodal.index.build import build_index
 from xmodal.index.version import Index
+from xmodal.matcher.calibration import Calibration, Familiar, Scale
 from xmodal.matcher.encoder import Encoder
 from xmodal.matcher.reranker import Reranker, RerankerSpec
 from xmodal.matcher.saved import read_facts, save_matcher
@@ -95,7 +97,7 @@ def add_release(home: Path, catalog: Catalog, seed: int) -> Release:
     """Another matcher (by `seed`), its index, and the pointer moved to both."""
     folder = home / "runs" / f"run{seed}" / "matcher"
     encoder = tiny_encoder(CAPTIONS, seed=seed)
-    save_matcher(folder, encoder, tiny_reranker(encoder, seed))
+    save_matcher(folder, encoder, tiny_reranker(encoder, seed), calibration=tiny_calibration())
     fingerprint = read_facts(folder).encoder
     index = tiny_index(home, catalog, encoder, fingerprint)
     matcher = MatcherVersion("xmodal", str(seed + 1), str(folder.relative_to(home)), fingerprint)
@@ -109,6 +111,13 @@ def add_release(home: Path, catalog: Catalog, seed: int) -> Release:
     )
     move_pointer(home, release)
     return release
+
+
+def tiny_calibration(threshold: float = -100.0) -> Calibration:
+    """The log odds of a hit are its score; the best score is the evidence of a match."""
+    scale = Scale((0.0, 1.0, 0.0, 0.0, 0.0, 0.0), (0.0, 1.0, 0.0, 0.0, 0.0), threshold)
+    # Without captions every nearness is 0, far above this mean: no query is unfamiliar.
+    return Calibration(scale, scale, Familiar(-1e9, 1.0, np.zeros((0, 16), np.float32)), 0.05)
 
 
 def tiny_reranker(encoder: Encoder, seed: int = 0) -> Reranker:

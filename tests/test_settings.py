@@ -65,6 +65,7 @@ KNOBS = [
     "tuning.space[].choices",
     "evaluation.bootstrap",
     "evaluation.max_queries",
+    "evaluation.false_alarm_rate",
     "index.actors",
     "serve.host",
     "serve.port",

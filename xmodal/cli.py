@@ -102,6 +102,8 @@ def _show(answer: "Answer") -> None:
         table.add_row(str(place), f"{hit.score:.3f}", hit.product_id, hit.title, attributes)
     console = Console(markup=False)
     console.print(table if answer.hits else "nothing found")
+    if answer.no_good_match and answer.hits:
+        console.print("nothing here fits well; these are the nearest")
     took = f"{answer.took_ms.get('total', 0):.0f} ms"
     left_out = f", degraded: {', '.join(answer.degraded)}" if answer.degraded else ""
     console.print(f"release {answer.release['id']}, {took}{left_out}", style="dim")

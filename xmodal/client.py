@@ -24,12 +24,13 @@ TIMEOUT_S = 30.0
 
 @dataclass(frozen=True)
 class Hit:
-    """One product found. Scores are comparable within one answer only."""
+    """One product found. Scores are comparable within one answer only, probabilities anywhere."""
 
     product_id: str
     score: float
     title: str
     attributes: Mapping[str, str]
+    probability: float | None = None
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,7 @@ class Answer:
     release: Mapping[str, str]
     degraded: Sequence[str] = ()
     took_ms: Mapping[str, float] = field(default_factory=dict)
+    no_good_match: bool = False
 
 
 class Client:

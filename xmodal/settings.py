@@ -168,6 +168,9 @@ class EvaluationSettings(Branch):
     """Resamples of the paired bootstrap."""
     max_queries: int = Field(default=2000, ge=1)
     """Most queries of a part that are judged; more are sampled by the seed."""
+    false_alarm_rate: float = Field(default=0.05, gt=0, lt=0.5)
+    """Share of answerable queries that may be told that nothing fits well; a larger one finds more
+    of those that the shop cannot answer."""
 
 
 class IndexSettings(Branch):

@@ -29,6 +29,7 @@ async function run() {
     $("summary").textContent = "";
     $("more").hidden = true;
     showDegraded([]);
+    $("no-match").hidden = true;
     showProblem(problem);
   } finally {
     if (mine === running) $("results").removeAttribute("aria-busy");
@@ -44,7 +45,7 @@ function request() {
   return asked;
 }
 
-function show({ hits, degraded, took_ms: took, release }) {
+function show({ hits, degraded, took_ms: took, release, no_good_match: isPoor }) {
   const on = { open: openProduct, similar };
   $("results").replaceChildren(...hits.map((hit, at) => card(hit, at + 1, on)));
   const what = [state.text && `“${state.text}”`, state.image && "your picture"].filter(Boolean).join(" and ");
@@ -53,6 +54,7 @@ function show({ hits, degraded, took_ms: took, release }) {
     : `Nothing fits ${what} with these filters. Remove a filter and try again.`;
   $("more").hidden = hits.length < state.limit || state.limit >= MOST;
   showDegraded(degraded);
+  $("no-match").hidden = !isPoor || !hits.length;
   showTiming(took);
   showRelease(release);
   if (answeredBy && answeredBy !== release.id) loadFacets().catch(showProblem);
@@ -69,6 +71,7 @@ function welcome() {
   $("summary").textContent = "";
   $("more").hidden = true;
   showDegraded([]);
+  $("no-match").hidden = true;
   $("timing").replaceChildren();
   $("welcome").hidden = false;
 }

@@ -6,7 +6,9 @@ import pytest
 import torch
 
 from tests.factories import make_picture, tiny_encoder
+from tests.homes import tiny_calibration
 from xmodal.errors import MatcherError
+from xmodal.matcher.calibration import Calibration
 from xmodal.matcher.facts import Facts
 from xmodal.matcher.saved import encoder_fingerprint, load_encoder, load_matcher, save_matcher
 
@@ -84,3 +86,22 @@ def test_the_model_card_holds_the_evaluation(folder: Path) -> None:
     card = (folder / "README.md").read_text(encoding="utf-8")
     assert "| recall@10 | 0.2500 |" in card
     assert load_matcher(folder).facts.encoder in card
+
+
+def test_a_calibration_makes_another_matcher_of_the_same_encoder(tmp_path: Path) -> None:
+    plain = save_matcher(tmp_path / "plain", tiny_encoder())
+    told = save_matcher(tmp_path / "told", tiny_encoder(), calibration=tiny_calibration())
+    assert told.encoder == plain.encoder
+    assert told.parts != plain.parts
+    assert load_matcher(tmp_path / "told").calibration == tiny_calibration()
+    assert load_matcher(tmp_path / "plain").calibration is None
+
+
+def test_a_calibration_that_was_changed_is_named(tmp_path: Path) -> None:
+    save_matcher(tmp_path / "told", tiny_encoder(), calibration=tiny_calibration())
+    folder = tmp_path / "told" / "calibration"
+    (folder / "calibration.json").write_text("{}")
+    with pytest.raises(MatcherError, match=r"calibration\.json is cut short or changed"):
+        load_matcher(tmp_path / "told")
+    with pytest.raises(MatcherError, match="cannot read the calibration"):
+        Calibration.load(folder)

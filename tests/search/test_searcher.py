@@ -2,11 +2,14 @@
 
 import asyncio
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from tests.homes import tiny_calibration
 from xmodal.errors import DeadlineExceeded, Overloaded
+from xmodal.matcher.calibration import Familiar
 from xmodal.search.query import Candidates, Encoded, Query, Reranked
 from xmodal.search.searcher import Searcher
 
@@ -158,3 +161,54 @@ def test_every_stage_is_told_the_deadline():
     deadline_s = time.time() + 5
     asyncio.run(Searcher(Encoder(), retriever, None).answer(Query(text="shoe"), deadline_s))
     assert retriever.deadline_s == deadline_s
+
+
+def calibrated(query, threshold, reranker=None, **worth):
+    calibration = replace(tiny_calibration(threshold), **worth)
+    searcher = Searcher(Encoder(), Retriever(), reranker, 10, calibration=calibration)
+    return asyncio.run(searcher.answer(query, time.time() + 5))
+
+
+def test_a_text_is_told_what_its_hits_are_worth():
+    found = calibrated(Query(text="shoe", limit=2), 0.5)
+    assert [hit.score for hit in found.hits] == pytest.approx([1.0, 0.95])
+    assert [hit.probability for hit in found.hits] == pytest.approx([0.7311, 0.7211])
+    assert not found.no_good_match
+
+
+def test_a_reranked_answer_is_read_by_its_own_scale():
+    found = calibrated(Query(text="shoe", limit=1), 0.5, Reverser())
+    assert found.hits[0].probability == pytest.approx(1 / (1 + np.exp(-9)), abs=1e-4)
+    other = calibrated(Query(text="shoe", limit=1), 0.5, Reverser(error=Overloaded("full")))
+    assert other.hits[0].probability == pytest.approx(0.7311)
+
+
+def test_evidence_below_the_threshold_is_no_good_match():
+    assert calibrated(Query(text="shoe"), 1.5).no_good_match
+    assert not calibrated(Query(text="shoe"), 1.5, Reverser()).no_good_match  # its best logit is 9
+
+
+def test_the_evidence_does_not_depend_on_how_many_hits_are_wanted():
+    mean = replace(tiny_calibration().first, match=(0.0, 0.0, 1.0, 0.0, 0.0), threshold=0.8)
+    for limit in (1, 10, 15):  # the first ten cosines are 0.775 in the mean
+        assert calibrated(Query(text="shoe", limit=limit), 0.0, first=mean).no_good_match
+
+
+@pytest.mark.parametrize("query", [Query(image=b"x"), Query(text="shoe", image=b"x")])
+def test_of_a_picture_nothing_is_said(query):
+    found = calibrated(query, 99.0)
+    assert found.hits[0].probability is None
+    assert not found.no_good_match
+
+
+def test_a_matcher_that_does_not_say_is_asked_for_no_more_than_is_wanted():
+    found = answer(Query(text="shoe", limit=2))
+    assert found.hits[0].probability is None
+    assert not found.no_good_match
+
+
+def test_a_query_far_from_all_captions_is_no_good_match():
+    caption_ND = np.array([[1.0, 0.0]], np.float32)  # the query is [1, 1]: a nearness of 1
+    near, far = Familiar(1.0, 0.1, caption_ND), Familiar(1.0, 0.1, -caption_ND)
+    assert not calibrated(Query(text="shoe"), -1.0, familiar=near).no_good_match
+    assert calibrated(Query(text="shoe"), -1.0, familiar=far).no_good_match

@@ -48,9 +48,11 @@ def as_base64(content):
 
 def test_an_answer_has_exactly_what_is_promised(client, release):
     answer = search(client, text="red shoe", limit=3).json()
-    assert set(answer) == {"query_id", "hits", "release", "degraded", "took_ms"}
+    assert set(answer) == {"query_id", "hits", "release", "degraded", "took_ms", "no_good_match"}
     assert len(answer["hits"]) == 3
-    assert set(answer["hits"][0]) == {"product_id", "score", "title", "attributes"}
+    assert set(answer["hits"][0]) == {"product_id", "score", "title", "attributes", "probability"}
+    assert 0 < answer["hits"][0]["probability"] < 1
+    assert answer["no_good_match"] is False
     assert answer["release"] == {
         "id": release[1].id,
         "matcher": "xmodal/1",

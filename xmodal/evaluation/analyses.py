@@ -6,6 +6,7 @@ that keeps it within seconds.
 
 from collections.abc import Callable, Sequence
 
+from xmodal.evaluation.calibration import calibration
 from xmodal.evaluation.faithfulness import faithfulness
 from xmodal.evaluation.leaks import leaks
 from xmodal.evaluation.missing import missing_fields
@@ -20,6 +21,7 @@ ANALYSES: tuple[Analysis, ...] = (
     faithfulness,
     robustness,
     missing_fields,
+    calibration,
 )
 
 

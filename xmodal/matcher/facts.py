@@ -23,9 +23,15 @@ class Facts:
     """Mean metrics on `val`, by name."""
     encoder: str = ""
     reranker: str = ""
-    """Fingerprints of the two parts; filled when the matcher is saved."""
+    calibration: str = ""
+    """Fingerprints of the parts, empty where one is not there; filled when the matcher is saved."""
     files: Mapping[str, str] = field(default_factory=dict)
     """Fingerprint of each file by its path in the folder; filled when the matcher is saved."""
+
+    @property
+    def parts(self) -> list[str]:
+        """Fingerprints of the parts that it has: what makes a matcher another one."""
+        return [self.encoder, self.reranker, *([self.calibration] if self.calibration else [])]
 
     def save(self, path: Path) -> None:
         """Write the facts as JSON."""

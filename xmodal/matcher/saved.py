@@ -2,6 +2,7 @@
 
 encoder/      weights.safetensors, spec.json, vocabulary.json, tokenizer and configs
 reranker/     optional; a fingerprint of its own, so that a new one needs no new index
+calibration/  optional; what its scores are worth, a fingerprint of its own too
 matcher.json  facts, and every file's fingerprint
 README.md     the model card
 """
@@ -14,6 +15,7 @@ from safetensors.torch import load_file, save_file
 
 from xmodal import fingerprint
 from xmodal.errors import MatcherError
+from xmodal.matcher.calibration import Calibration
 from xmodal.matcher.encoder import Encoder
 from xmodal.matcher.facts import Facts, model_card
 from xmodal.matcher.families import restore_encoder
@@ -33,6 +35,7 @@ class Matcher:
     encoder: Encoder
     reranker: Reranker | None
     facts: Facts
+    calibration: Calibration | None = None
 
 
 def save_matcher(
@@ -40,16 +43,20 @@ def save_matcher(
     encoder: Encoder,
     reranker: Reranker | None = None,
     facts: Facts | None = None,
+    calibration: Calibration | None = None,
 ) -> Facts:
     """Write a matcher to `folder`, whole or not at all, and return its facts, filled in."""
     with publish(folder) as temporary:
         save_encoder(encoder, temporary / "encoder")
         if reranker is not None:
             save_reranker(reranker, temporary / "reranker")
+        if calibration is not None:
+            calibration.save(temporary / "calibration")
         facts = replace(
             facts or Facts(),
             encoder=encoder_fingerprint(temporary / "encoder"),
             reranker=fingerprint.of_folder(temporary / "reranker") if reranker else "",
+            calibration=fingerprint.of_folder(temporary / "calibration") if calibration else "",
             files=_fingerprints(temporary),
         )
         (temporary / "README.md").write_text(model_card(encoder.spec, facts), encoding="utf-8")
@@ -73,7 +80,17 @@ def load_matcher(folder: Path) -> Matcher:
             )
     encoder = load_encoder(folder / "encoder")
     reranker = load_reranker(folder / "reranker") if facts.reranker else None
-    return Matcher(encoder, reranker, facts)
+    return Matcher(encoder, reranker, facts, load_calibration(folder))
+
+
+def load_calibration(folder: Path) -> Calibration | None:
+    """What the saved matcher's scores are worth; None where it does not say.
+
+    Raises:
+        MatcherError: the file is missing or damaged.
+    """
+    has_one = bool(read_facts(folder).calibration)
+    return Calibration.load(folder / "calibration") if has_one else None
 
 
 def read_facts(folder: Path) -> Facts:

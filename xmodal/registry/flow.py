@@ -113,7 +113,9 @@ class Flow:
     def rerank(self, catalog: Catalog, trained: Record) -> Record:
         """`trained` with a reranker beside its encoder: {folder, run, metrics}."""
         folder, run = Path(trained["folder"]), str(trained["run"])
-        inputs = [catalog.manifest.fingerprint, read_facts(folder).encoder, self._tree["reranker"]]
+        made_of = [catalog.manifest.fingerprint, read_facts(folder).encoder]
+        calibrated = [self.settings.evaluation.false_alarm_rate, self.settings.serve.rerank_depth]
+        inputs = [*made_of, self._tree["reranker"], calibrated]
 
         def work() -> Record:
             matcher = rerank_tracked(self.home, catalog, self.settings, run, folder)
@@ -142,7 +144,7 @@ class Flow:
         """Base, tuned and reranked judged on every part with queries; the report."""
         run, matcher = str(trained["run"]), Path(str(trained["folder"]))
         facts = read_facts(matcher)
-        made_of = [read_facts(base).encoder, facts.encoder, facts.reranker]
+        made_of = [read_facts(base).encoder, *facts.parts]
         inputs = [*made_of, self._tree["evaluation"], self._tree["reranker"]]
         folders = {"base": base, "tuned": matcher}
 
@@ -155,7 +157,7 @@ class Flow:
         """The matcher as the `@challenger`, once a fresh process reads it the same."""
         folder = Path(str(trained["folder"]))
         facts = read_facts(folder)
-        inputs = [facts.encoder, facts.reranker, self.settings.tracking.uri]
+        inputs = [*facts.parts, self.settings.tracking.uri]
 
         def work() -> Record:
             encoder = load_encoder(folder / "encoder")
@@ -168,7 +170,7 @@ class Flow:
                     facts.evaluation,
                     encoder.dim,
                 )
-                fingerprint = of_json([facts.encoder, facts.reranker])
+                fingerprint = of_json(facts.parts)
                 version = register(run, MODEL, folder, fingerprint, home=self.home, facts=about)
             return {**vars(version)}
 
@@ -179,7 +181,7 @@ class Flow:
     def find_version(self, matcher: Path) -> MatcherVersion | None:
         """The registered version of the saved matcher in that folder; None where it has none."""
         facts, tracker = read_facts(matcher), Tracker(self.home, self.settings.tracking.uri)
-        fingerprint = of_json([facts.encoder, facts.reranker])
+        fingerprint = of_json(facts.parts)
         return find_version(tracker, MODEL, matcher, fingerprint, home=self.home)
 
     def index(self, catalog: Catalog, matcher: Path) -> Record:

@@ -12,6 +12,7 @@ from xmodal.matcher.saved import load_matcher, save_matcher
 from xmodal.registry.tracked import tracked
 from xmodal.retrieval.ray_embed import embed_matcher
 from xmodal.settings import Settings
+from xmodal.training.calibrate import calibrate
 from xmodal.training.history import Metrics, epoch_line
 from xmodal.training.ray_train import OBJECTIVE, TrainResult, train_encoder
 from xmodal.training.ray_tune import TuneResult, tune_encoder
@@ -63,8 +64,13 @@ def rerank_tracked(
             say(f"epoch {epoch + 1}/{settings.reranker.epochs}: {shown}")
 
         reranker, fusion = train_reranker(matcher.encoder, catalog, store, settings, report)
+        worth = calibrate(matcher.encoder, reranker, catalog, store, settings)
+        if worth is not None:
+            record.metrics({f"calibration/{name}": value for name, value in worth.figures.items()})
     table("what each term of the reranker is trusted", fusion.rows())
-    save_matcher(folder, matcher.encoder, reranker, matcher.facts)
+    if worth is not None:
+        table("what its scores are worth, on val queries not fitted on", worth.rows())
+    save_matcher(folder, matcher.encoder, reranker, matcher.facts, worth)
     return folder
 
 

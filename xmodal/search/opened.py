@@ -13,8 +13,9 @@ from PIL import Image
 
 from xmodal.index.proof import prove_encoder
 from xmodal.index.version import Index, open_index
+from xmodal.matcher.calibration import Calibration
 from xmodal.matcher.reranker import load_reranker
-from xmodal.matcher.saved import load_encoder, load_matcher, read_facts
+from xmodal.matcher.saved import load_calibration, load_encoder, load_matcher, read_facts
 from xmodal.search.query import Query
 from xmodal.search.searcher import Searcher
 from xmodal.search.stages import LocalEncoder, LocalReranker, LocalRetriever, Pools
@@ -35,6 +36,11 @@ class Parts:
         """Whether the saved matcher holds a reranker."""
         return bool(read_facts(self.matcher).reranker)
 
+    @property
+    def calibration(self) -> Calibration | None:
+        """What the matcher's scores are worth, where it says so."""
+        return load_calibration(self.matcher)
+
 
 def open_searcher(parts: Parts, pools: Pools, depth: int) -> tuple[Searcher, Index]:
     """All stages in this process. Raises MatcherError, IndexMismatch or IndexDamaged."""
@@ -45,7 +51,8 @@ def open_searcher(parts: Parts, pools: Pools, depth: int) -> tuple[Searcher, Ind
     if matcher.reranker is not None:
         reranker = LocalReranker(matcher.reranker, index.tokens, pools)
     encoder, retriever = LocalEncoder(matcher.encoder, pools), LocalRetriever(index, pools)
-    return Searcher(encoder, retriever, reranker, depth), index
+    searcher = Searcher(encoder, retriever, reranker, depth, calibration=matcher.calibration)
+    return searcher, index
 
 
 def open_encoder(parts: Parts, pools: Pools) -> LocalEncoder:

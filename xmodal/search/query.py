@@ -98,6 +98,8 @@ class Hit:
     score: float
     title: str
     attributes: Mapping[str, str]
+    probability: float | None = None
+    """That it is relevant; None where the release cannot say, or a picture was asked with."""
 
 
 @dataclass(frozen=True)
@@ -111,6 +113,8 @@ class Answer:
     hits: Sequence[Hit]
     degraded: Sequence[str]
     took_ms: Mapping[str, float]
+    no_good_match: bool = False
+    """Whether nothing in the catalogue seems to be what the text asks for."""
 
 
 class QueryEncoder(Protocol):

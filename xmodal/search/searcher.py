@@ -10,12 +10,14 @@ import asyncio
 import json
 import time
 from collections.abc import Awaitable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from xmodal.errors import DeadlineExceeded, Overloaded
+from xmodal.matcher.calibration import PAGE, Calibration, Scale
 from xmodal.search.query import (
     Answer,
     Candidates,
@@ -39,6 +41,7 @@ class Searcher:
     `depth` candidates are reranked where time allows; `candidate_s` is the running estimate of
     what one costs, the means to tell beforehand how many the time left will hold. It shrinks with
     every query that is not reranked, so that after a busy hour the reranker is tried again.
+    `calibration` says what the scores of a text's answer are worth, where the matcher has one.
     """
 
     encoder: QueryEncoder
@@ -46,6 +49,7 @@ class Searcher:
     reranker: Reranker | None
     depth: int = 50
     candidate_s: float = 0.0
+    calibration: Calibration | None = None
 
     async def answer(self, query: Query, deadline_s: float) -> Answer:
         """Answer `query` before `deadline_s` (on the clock of `time.time()`).
@@ -59,18 +63,30 @@ class Searcher:
         encoding = self.encoder.encode(query, deadline_s)
         encoded = await _timed(took_ms, "encode", encoding, deadline_s)
         reranks = query.wants_rerank and self.reranker is not None
-        k = max(query.limit, self.depth) if reranks else query.limit
+        k = max(query.limit, self.depth if reranks else PAGE if self.calibration else 1)
         retrieval = self.retriever.retrieve(
             encoded.vector_D, k, query.wanted, query.kind, deadline_s
         )
         found = await _timed(took_ms, "retrieve", retrieval, deadline_s)
         degraded = [ABSENT] if query.rerank and query.text and self.reranker is None else []
+        cosines_K = found.scores
         if reranks and len(found):
             found, left_out = await self._rerank(query, encoded, found, deadline_s, took_ms)
             degraded += left_out
         took_ms["total"] = (time.perf_counter() - start) * 1000
         rounded = {stage: round(ms, 2) for stage, ms in took_ms.items()}
-        return Answer(_hits(found.first(query.limit)), degraded, rounded)
+        scale = self._scale(query, is_reranked=found.scores is not cosines_K)
+        if scale is None or self.calibration is None:
+            return Answer(_hits(found.first(query.limit)), degraded, rounded)
+        familiar = self.calibration.familiar(encoded.vector_D)
+        hits = _hits(found.first(query.limit), scale.probabilities(found.scores, cosines_K))
+        return Answer(hits, degraded, rounded, scale.is_no_match(found.scores, cosines_K, familiar))
+
+    def _scale(self, query: Query, *, is_reranked: bool) -> Scale | None:
+        """What the answer's scores are to be read by; None for a picture's."""
+        if self.calibration is None or query.kind != "text":
+            return None
+        return self.calibration.reranked if is_reranked else self.calibration.first
 
     async def _rerank(
         self,
@@ -129,9 +145,13 @@ async def _timed(
     return result
 
 
-def _hits(found: Candidates) -> list[Hit]:
+def _hits(found: Candidates, probability_K: NDArray[np.float64] | None = None) -> list[Hit]:
     rows = zip(found.product_ids, found.scores, found.titles, found.attributes, strict=True)
-    return [
+    hits = [
         Hit(product_id, float(score), title, json.loads(attributes))
         for product_id, score, title, attributes in rows
     ]
+    if probability_K is None:
+        return hits
+    likely = probability_K.round(4).tolist()
+    return [replace(hit, probability=p) for hit, p in zip(hits, likely, strict=False)]

@@ -125,7 +125,7 @@ def _judge(
     asked: tuple[Mapping[str, str], int],
 ) -> _Judged | None:
     queries, candidates = asked
-    texts, right, known = _unseen(catalog, queries)
+    texts, right, known = unseen(catalog, queries)
     if not texts:
         return None
     vector_QD = embed_texts(encoder, texts)
@@ -144,7 +144,7 @@ def _judge(
     return _Judged(first, torch.from_numpy(right_QK), many_Q, near, others)
 
 
-def _unseen(
+def unseen(
     catalog: Catalog, queries: Mapping[str, str]
 ) -> tuple[list[str], list[Ints], list[Ints]]:
     """Texts of the queries, relevant product rows, and those to be left out of the answer.
