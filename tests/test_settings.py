@@ -51,6 +51,7 @@ KNOBS = [
     "training.workers",
     "training.gpu",
     "training.precision",
+    "training.doctor",
     "training.retries",
     "reranker.epochs",
     "reranker.batch",

@@ -12,6 +12,7 @@
         ├── CatalogError        a catalogue folder
         ├── QueriesError        a file of judged queries
         ├── MatcherError        a model folder, or a model's name
+        ├── UnhealthyRun        a run that cannot learn anything as it stands
         ├── IndexMismatch       an index that another encoder made
         ├── QueryError          a search request that cannot be answered
         ├── FilterError         a filter by an attribute that no product has
@@ -72,6 +73,10 @@ class QueriesError(UserError):
 
 class MatcherError(UserError):
     """A model folder or a model's name that cannot be opened."""
+
+
+class UnhealthyRun(UserError):
+    """The doctor has found, before the first step, what leaves nothing to learn."""
 
 
 class IndexMismatch(UserError):

@@ -115,6 +115,9 @@ class TrainingSettings(Branch):
     """One GPU for each worker."""
     precision: Literal["fp32", "bf16"] = "fp32"
     """Type of the forward pass; weights stay fp32."""
+    doctor: Literal["stop", "report"] = "stop"
+    """What a severe finding does, with which no training has a meaning: end the run before its
+    first step, or only be shown."""
     retries: int = Field(default=2, ge=0)
     """How often training starts again from its last checkpoint after a worker died."""
 

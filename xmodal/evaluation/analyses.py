@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 
 from xmodal.evaluation.calibration import calibration
 from xmodal.evaluation.faithfulness import faithfulness
+from xmodal.evaluation.health import doctor
 from xmodal.evaluation.leaks import leaks
 from xmodal.evaluation.missing import missing_fields
 from xmodal.evaluation.robustness import robustness
@@ -17,6 +18,7 @@ Analysis = Callable[[Judged], Section | None]  # None: the catalogue has nothing
 
 # One a line, in the order of the page.
 ANALYSES: tuple[Analysis, ...] = (
+    doctor,
     leaks,
     faithfulness,
     robustness,

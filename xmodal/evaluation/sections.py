@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from xmodal.catalog.store import Catalog
 from xmodal.evaluation.judge import Contender, Evaluation
+from xmodal.findings import Finding
 from xmodal.settings import Settings
 
 
@@ -19,6 +20,7 @@ class Judged:
     catalog: Catalog
     evaluation: Evaluation
     settings: Settings
+    findings: Sequence[Finding] = ()  # the doctor's, before and during the training
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,11 @@ from xmodal.catalog.store import Catalog
 from xmodal.catalog.summary import rows_of
 from xmodal.console import progress, say, step, table
 from xmodal.errors import CatalogError, IndexDamaged, IndexMismatch, MatcherError
+from xmodal.findings import Finding, keep_findings
 from xmodal.fingerprint import of_json
 from xmodal.index.ray_build import embed_and_build
 from xmodal.index.version import open_index
+from xmodal.matcher.encoder import Encoder
 from xmodal.matcher.parity import check_reload_parity
 from xmodal.matcher.saved import load_encoder, read_facts
 from xmodal.registry.judged import SHOWN, evaluate_tracked
@@ -161,7 +163,7 @@ class Flow:
 
         def work() -> Record:
             encoder = load_encoder(folder / "encoder")
-            worst = check_reload_parity(folder, encoder)
+            worst = self._reloaded(str(trained["run"]), folder, encoder)
             say(f"a fresh process gives the same vectors (largest difference {worst:.1e})")
             with tracked(self.home, self.settings, catalog, str(trained["run"])) as run:
                 about = VersionFacts(
@@ -229,6 +231,18 @@ class Flow:
         """Rows for the job's table: how long each stage took."""
         took = self.stages.took_s.items()
         return {name: f"{seconds:.0f} s" if seconds else "as before" for name, seconds in took}
+
+    def _reloaded(self, run: str, folder: Path, encoder: Encoder) -> float:
+        """`check_reload_parity`, what it refuses being a finding of the run too."""
+        try:
+            worst = check_reload_parity(folder, encoder)
+        except MatcherError as problem:
+            mend = "do not serve it; save the matcher again, and report what differs"
+            finding = Finding("reload-differs", "severe", "reloaded", str(problem), mend)
+            keep_findings(self.home / "runs" / run, [finding], "reloaded")
+            raise
+        keep_findings(self.home / "runs" / run, [], "reloaded")
+        return worst
 
     @property
     def _tree(self) -> dict[str, Any]:

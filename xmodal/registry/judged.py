@@ -6,12 +6,14 @@ Leaves `<home>/reports/<run>/report.html` and `metrics.json`, both with the run 
 from pathlib import Path
 
 from xmodal.catalog.store import Catalog
-from xmodal.console import progress, table
+from xmodal.console import progress, say, table
 from xmodal.evaluation.analyses import analyse
+from xmodal.evaluation.health import check_judged, query_groups
 from xmodal.evaluation.judge import Contender, Evaluation, evaluate
 from xmodal.evaluation.places import find_vectors
 from xmodal.evaluation.report import write_report
 from xmodal.evaluation.sections import Judged
+from xmodal.findings import Finding, keep_findings, read_findings
 from xmodal.fingerprint import code_version
 from xmodal.matcher.saved import load_matcher
 from xmodal.registry.stages import Record
@@ -40,7 +42,11 @@ def evaluate_tracked(
         with progress("evaluate", 1.0) as bar:
             found = evaluate(contenders, catalog, PARTS, settings, bar.advance)
         facts = {"run": run, "code": code_version(), "base": settings.matcher.base}
-        sections = analyse(Judged(contenders, catalog, found, settings))
+        judged = Judged(contenders, catalog, found, settings, _doctored(home / "runs" / run))
+        sections = analyse(judged)
+        for finding in (seen := check_judged(found, query_groups(judged))):
+            say(finding.line())
+        keep_findings(home / "runs" / run, seen, "judged")
         report = write_report(home / "reports" / run, found, catalog, facts, sections)
         means = text_means(found)
         for part, systems in means.items():
@@ -52,6 +58,11 @@ def evaluate_tracked(
             f"{part}: text queries, gallery of pictures", {s: _line(v) for s, v in systems.items()}
         )
     return {"report": str(report), "means": means}
+
+
+def _doctored(folder: Path) -> list[Finding]:
+    """What the doctor found before and during the run: the section sees the rest anew."""
+    return [one for one in read_findings(folder) if one.when in ("before", "during")]
 
 
 def text_means(found: Evaluation) -> dict[str, dict[str, dict[str, float]]]:

@@ -13,7 +13,7 @@ import os
 import re
 import subprocess
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +25,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 
 from xmodal.errors import ServiceError
+from xmodal.findings import Finding
 
 BATCH = 900  # MLflow takes at most 1000 metrics a call
 
@@ -83,6 +84,15 @@ class Run:
             self.client.log_artifacts(self.id, str(path), where)
         else:
             self.client.log_artifact(self.id, str(path), where)
+
+    def findings(self, found: Sequence[Finding], file: Path) -> None:
+        """What the doctor found: names as a tag, counts as metrics, the lines as a file."""
+        names = sorted({one.name for one in found})
+        self.tags({"doctor": ", ".join(names) or "nothing found"})
+        severe = sum(one.severity == "severe" for one in found)
+        self.metrics({"doctor/findings": len(found), "doctor/severe": severe})
+        if file.exists():
+            self.artifact(file)
 
     @contextmanager
     def system_metrics(self, every_s: float = 10) -> Iterator[None]:

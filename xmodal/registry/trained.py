@@ -8,6 +8,7 @@ from pathlib import Path
 
 from xmodal.catalog.store import Catalog
 from xmodal.console import progress, say, table
+from xmodal.findings import DOCTOR_FILE, verdict
 from xmodal.matcher.saved import load_matcher, save_matcher
 from xmodal.registry.tracked import tracked
 from xmodal.retrieval.ray_embed import embed_matcher
@@ -30,7 +31,16 @@ def train_tracked(home: Path, catalog: Catalog, settings: Settings, run: str) ->
             record.metrics(metrics, epoch)
             say(epoch_line(metrics, settings.training.epochs))
 
-        result = train_encoder(home, catalog, settings, run, report, progress=bar.advance)
+        result = train_encoder(
+            home,
+            catalog,
+            settings,
+            run,
+            report,
+            progress=bar.advance,
+            on_finding=lambda finding: say(finding.line()),
+        )
+        record.findings(result.findings, home / "runs" / run / DOCTOR_FILE)
     best = {name: f"{result.metrics[name]:.4f}" for name in ("mrr@10", "recall@10", "recall@1")}
     table(
         f"run {run}",
@@ -41,6 +51,7 @@ def train_tracked(home: Path, catalog: Catalog, settings: Settings, run: str) ->
             "waiting for data": f"{result.data_wait_share:.1%} of the training time",
         },
     )
+    say(verdict(result.findings))
     return result
 
 

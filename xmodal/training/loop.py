@@ -20,6 +20,7 @@ from xmodal.matcher.encoder import Encoder
 from xmodal.settings import TrainingSettings
 from xmodal.training.accumulate import backward_in_parts
 from xmodal.training.batches import Batch, Sampler
+from xmodal.training.doctor.watch import GradientWatch
 from xmodal.training.gather import world_rank, world_size
 from xmodal.training.losses.contract import Loss, meet
 from xmodal.training.optimise import clamp_temperature
@@ -97,12 +98,13 @@ def run_epoch(
     """One pass over `batches`. Returns loss (nats), pairs/s, seconds, share of it spent waiting."""
     total = torch.zeros((), device=trainee.device)
     waited_s, started = 0.0, time.perf_counter()
+    watch = GradientWatch(recipe.clip_norm, trainee.device)
     ahead = one_ahead(batches)
     for _ in range(steps):
         asked = time.perf_counter()
         batch = next(ahead)
         waited_s += time.perf_counter() - asked
-        total += train_step(trainee, batch.to(trainee.device), recipe)
+        total += train_step(trainee, batch.to(trainee.device), recipe, watch)
     loss = float(_mean_over_workers(total / steps))
     elapsed_s = time.perf_counter() - started
     return {
@@ -111,10 +113,14 @@ def run_epoch(
         "pairs_per_s": steps * recipe.batch / elapsed_s,
         "data_wait_share": waited_s / elapsed_s,
         "learning_rate": float(trainee.schedule.get_last_lr()[0]),
+        "log_scale": float(trainee.encoder.log_scale.detach()),
+        **watch.figures(),
     }
 
 
-def train_step(trainee: Trainee, batch: Batch, recipe: TrainingSettings) -> Tensor:
+def train_step(
+    trainee: Trainee, batch: Batch, recipe: TrainingSettings, watch: GradientWatch | None = None
+) -> Tensor:
     """One optimiser step. Returns the loss before it, in nats, detached, still on the device."""
     trainee.optimizer.zero_grad(set_to_none=True)
     if recipe.accumulate > 1:
@@ -128,9 +134,11 @@ def train_step(trainee: Trainee, batch: Batch, recipe: TrainingSettings) -> Tens
     for weight in own:  # a scalar or none: not worth a DDP of its own
         assert weight.grad is not None
         _mean_over_workers(weight.grad)
-    nn.utils.clip_grad_norm_(
+    norm = nn.utils.clip_grad_norm_(
         [*trainee.encoder.parameters(), *own], max_norm=recipe.clip_norm, error_if_nonfinite=True
     )
+    if watch is not None:
+        watch.note(norm)
     trainee.optimizer.step()
     trainee.schedule.step()
     clamp_temperature(trainee.encoder.log_scale)

@@ -32,6 +32,7 @@ from xmodal.training.recipe import derived, reasons
 from xmodal.training.texts import TextStore, write_texts
 
 PLAN_FILE = "plan.json"
+NO_MATTER = ("doctor", "retries")  # settings that do not shape what is learnt
 SAMPLE_PICTURES = 64
 SETTLE_PICTURES = 4_096
 TEXT_BATCH = 64
@@ -125,7 +126,11 @@ def claim_run(folder: Path, catalog: Catalog, settings: Settings) -> None:
         "catalog": catalog.manifest.fingerprint,
         "seed": settings.seed,
         **{f"matcher.{key}": value for key, value in tree["matcher"].items()},
-        **{f"training.{key}": value for key, value in tree["training"].items() if key != "retries"},
+        **{
+            f"training.{key}": value
+            for key, value in tree["training"].items()
+            if key not in NO_MATTER
+        },
     }
     path = folder / "run.json"
     if path.exists():

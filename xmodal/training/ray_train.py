@@ -18,11 +18,13 @@ from ray import train
 from ray.train.torch import TorchTrainer
 
 from xmodal.errors import ServiceError
+from xmodal.findings import Finding, read_findings
 from xmodal.training.history import Metrics, Report, followed, write_history
 
 if TYPE_CHECKING:
     from xmodal.catalog.store import Catalog
     from xmodal.settings import Settings
+    from xmodal.training.finish import Finished
     from xmodal.training.loop import Trainee
     from xmodal.training.prepare import TrainPlan
 
@@ -41,6 +43,7 @@ class TrainResult:
     history: list[Metrics]
     data_wait_share: float  # of the training time, mean over epochs
     facts: dict[str, str] = field(default_factory=dict)  # what was derived, and why
+    findings: list[Finding] = field(default_factory=list)  # the doctor's, of the whole run
 
 
 def train_encoder(
@@ -51,28 +54,38 @@ def train_encoder(
     report: Report,
     *,
     progress: Progress = lambda _: None,
+    on_finding: Callable[[Finding], None] = lambda _: None,
 ) -> TrainResult:
     """Fine-tune on the catalogue's pairs. The same `run` of a home goes on where it stopped.
 
     Args:
         report: called in this process after each epoch with its figures and its number.
         progress: told the share of the features that was cached, before the first epoch.
+        on_finding: told what the doctor finds, as soon as it is seen.
 
     Raises:
         SettingsError: the batch cannot be shared, or the run was begun with other settings.
         CatalogError: nothing to train on, or nothing to pick a checkpoint by.
         ServiceError: the cluster has not the processors that the workers need.
+        UnhealthyRun: there is nothing to learn, and `training.doctor` is `stop`.
     """
+    from xmodal.training.doctor.visit import Visit
     from xmodal.training.finish import finish, finished
     from xmodal.training.space import check_shares
 
     check_shares(settings.training)
     folder = home / "runs" / run
     plan = prepare_run(home, catalog, settings, run, progress)
+    visit = Visit(plan, folder, on_finding)
     if (done := finished(folder)) is None:
-        with followed(folder, report):
+        visit.before(catalog)
+        with followed(folder, visit.after_epoch(report)):
             best, last = fit_run(plan, home / "runs", run)
         done = finish(folder, plan, best, last)
+    return _result(folder, done)
+
+
+def _result(folder: Path, done: "Finished") -> TrainResult:
     waits = [row["data_wait_share"] for row in done.history]
     return TrainResult(
         folder=folder / "matcher",
@@ -80,6 +93,7 @@ def train_encoder(
         history=done.history,
         data_wait_share=sum(waits) / len(waits),
         facts=done.facts,
+        findings=read_findings(folder),
     )
 
 

@@ -15,11 +15,11 @@ from xmodal.retrieval.metrics import means, per_query
 from xmodal.retrieval.topk import topk_products
 from xmodal.training.batches import Features, Rows
 from xmodal.training.captions import Ints
+from xmodal.training.doctor.watch import CHANCE_DEPTH, DEPTH, spread_figures
 from xmodal.training.gather import gather_rows, world_rank, world_size
 from xmodal.training.held_out import ValSet
 from xmodal.training.loop import Metrics
 
-DEPTH = 100
 ROWS = 256  # pictures or texts encoded at once
 
 
@@ -48,7 +48,16 @@ def _judge(valset: ValSet, query_QD: Tensor, gallery_ND: Tensor) -> Metrics:
         }
         for q, query in enumerate(valset.query_ids)
     }
-    return {name: float(value) for name, value in means(per_query(run, valset.qrels)).items()}
+    table = per_query(run, valset.qrels)
+    maps = list(table["map"].values())
+    return {
+        **{name: float(value) for name, value in means(table).items()},
+        # What the doctor weighs these by.
+        "map_error": float(np.std(maps) / np.sqrt(len(maps))),
+        "val_queries": float(len(maps)),
+        "chance_recall": min(1.0, CHANCE_DEPTH / len(set(valset.gallery_products))),
+        **spread_figures(query_QD, gallery_ND),
+    }
 
 
 @torch.no_grad()
