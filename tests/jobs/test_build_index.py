@@ -24,7 +24,7 @@ def test_a_registered_matcher_is_measured_for_the_gate(tmp_path, ray_cluster, mo
     assert "jobs/pipeline.py" in capsys.readouterr().out  # the registry does not know it yet
     facts = read_facts(folder)
     with Tracker(tmp_path).run("train") as run:
-        fingerprint, about = of_json([facts.encoder, facts.reranker]), VersionFacts("", {}, {}, 16)
+        fingerprint, about = of_json(facts.parts), VersionFacts("", {}, {}, 16)
         register(run, "xmodal", folder, fingerprint, home=tmp_path, facts=about)
     assert main(["--trace"]) == 0
     assert "jobs/promote.py" in capsys.readouterr().out
