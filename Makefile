@@ -39,9 +39,10 @@ demo: $(READY)  ## the whole job on the demo shop, then its search page on http:
 down: $(READY)  ## end what `make demo` or `make serve` started, and nothing else
 	$(PY) -m serve.down --config $(CONFIG)
 
-shop: $(READY)  ## the whole job on your folder: make shop CATALOG=<folder> [GLOSSARY=<file>]
+shop: $(READY)  ## the whole job on your folder: make shop CATALOG=<folder> [GLOSSARY=<file>] [BUDGET=2h]
 	@test -n "$$CATALOG" || { echo "error: say which folder: make shop CATALOG=<your folder>"; exit 2; }
-	$(PY) jobs/pipeline.py --config configs/shop.yaml --catalog "$$CATALOG" --glossary "$$GLOSSARY" $(ARGS)
+	$(PY) jobs/pipeline.py --config configs/shop.yaml --catalog "$$CATALOG" --glossary "$$GLOSSARY" \
+		$(if $(BUDGET),--set budget=$(BUDGET)) $(ARGS)
 
 serve: $(READY)  ## serve the home's release until Ctrl-C: make serve CONFIG=configs/shop.yaml
 	$(PY) -m serve.up --foreground --config $(CONFIG) $(ARGS)

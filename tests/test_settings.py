@@ -14,6 +14,7 @@ CONFIGS = Path(__file__).parents[1] / "configs"
 KNOBS = [
     "home",
     "seed",
+    "budget",
     "catalog.path",
     "catalog.queries",
     "catalog.glossary",

@@ -218,6 +218,8 @@ class Settings(Branch):
     """Folder that holds one shop; `XMODAL_HOME` wins over it."""
     seed: int = Field(default=0, ge=0)
     """Seed of everything that is drawn."""
+    budget: str | None = None
+    """Time for the whole job on this machine, such as `40m` or `2h`; it chooses the epochs."""
     catalog: CatalogSettings = CatalogSettings()
     matcher: MatcherSettings = MatcherSettings()
     training: TrainingSettings = TrainingSettings()

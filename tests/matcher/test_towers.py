@@ -1,5 +1,7 @@
 """xmodal/matcher/towers.py: the trunk is cached, the heads are trained."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -75,3 +77,17 @@ def test_pixels_that_ask_for_a_gradient_get_one(trained_blocks: int) -> None:
     assert pixels.grad is not None
     assert pixels.grad.abs().sum() > 0
     assert not encoder.image_trunk(_pixels(encoder))["lower"].requires_grad
+
+
+def test_a_picture_and_its_mirror_image_have_one_vector() -> None:
+    encoder = tiny_encoder()
+    encoder.spec = replace(encoder.spec, mirrored=True)
+    with torch.inference_mode():
+        trunk = encoder.image_trunk(_pixels(encoder))
+        vectors = encoder.image_head(trunk)
+        mirrored = encoder.image_head(trunk | {"lower": trunk["lower"].flip(3)})
+        encoder.spec = replace(encoder.spec, mirrored=False)
+        plain = encoder.image_head(trunk)
+    torch.testing.assert_close(vectors, mirrored)
+    torch.testing.assert_close(vectors.norm(dim=1), torch.ones(3))
+    assert (vectors - plain).abs().max() > 1e-4

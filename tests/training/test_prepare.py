@@ -21,7 +21,7 @@ from xmodal.training.finish import finish, finished
 from xmodal.training.held_out import load_valset
 from xmodal.training.names import run_name
 from xmodal.training.prepare import load_plan, prepare
-from xmodal.training.state import save_state
+from xmodal.training.state import read_weights, save_state
 from xmodal.training.worker import set_dropout, train_worker
 
 SPLITS = ["train"] * 9 + ["val"] * 2 + ["dev"]
@@ -89,15 +89,18 @@ def test_a_run_does_not_go_on_with_other_settings(shop):
 
 def test_a_run_ends_as_a_matcher_that_loads(shop, tmp_path):
     plan = make_plan(shop)
-    trainee = train_worker(
-        plan, torch.device("cpu"), lambda model: model, lambda t, _: save_state(t, tmp_path)
-    )
+
+    def keep_best(trainee, metrics):
+        if metrics["map"] == trainee.progress.best:
+            save_state(trainee, tmp_path)
+
+    trainee = train_worker(plan, torch.device("cpu"), lambda model: model, keep_best)
     folder = shop[0] / "runs" / "first"
     done = finish(folder, plan, tmp_path, tmp_path)
     matcher = load_matcher(folder / "matcher")
     assert matcher.facts.evaluation["map"] == trainee.progress.best
     assert finished(folder) == done
-    for name, weight in trainee.encoder.trained_state().items():
+    for name, weight in read_weights(tmp_path).items():
         assert torch.equal(matcher.encoder.get_parameter(name), weight), name
 
 

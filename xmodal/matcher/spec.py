@@ -34,6 +34,8 @@ class EncoderSpec:
     train_text: bool = False
     dropout: float = 0.0
     head: Head = "tuned"
+    mirrored: bool = False
+    """A picture's vector is the mean of the picture's own and of its mirror image's."""
     image_model: str = ""
     """What the image tower is: timm's name of it, or the model type of a dual encoder."""
     max_tokens: int = 32

@@ -17,7 +17,7 @@ from typing import cast
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import adaptive_avg_pool2d
+from torch.nn.functional import adaptive_avg_pool2d, normalize
 from transformers import PreTrainedTokenizerBase
 
 from xmodal.matcher import offline
@@ -123,11 +123,19 @@ class Towers(Encoder):
             return ImageViews(vector_BD, base_BF, frozen_BF, last_BCHW)
         share = self._varied_share()
         if share:
-            lower = _mirrored(lower)
+            lower = _half_mirrored(lower)
         frozen_BF = torch.cat([base_BF, _pooled(lower)], dim=1)
         tuned_BF, last_BCHW = self.tuned(_without_cells(lower, share) if share else lower)
         vector_BD = self.image_out(torch.cat([tuned_BF, frozen_BF], dim=1))
+        if self.spec.mirrored and not self.training and lower.ndim == 4:
+            vector_BD = normalize(vector_BD + self._mirror_vector(lower.flip(3), base_BF), dim=1)
         return ImageViews(vector_BD, tuned_BF, frozen_BF, last_BCHW)
+
+    def _mirror_vector(self, lower: Tensor, base_BF: Tensor) -> Tensor:
+        """The vector (B, D) of pictures whose activations at the cut were mirrored."""
+        tuned_BF, _ = self.tuned(lower)
+        vector_BD: Tensor = self.image_out(torch.cat([tuned_BF, base_BF, _pooled(lower)], dim=1))
+        return vector_BD
 
     def settle(self, features: Features) -> None:
         """Standardise the image head's input by the trunk's features of train pictures."""
@@ -225,6 +233,7 @@ def make_towers(
         train_text=settings.train_text,
         dropout=settings.dropout,
         image_model=name,
+        mirrored=True,
     )
     return Towers(spec, model, text, tokenizer, Vocabulary.build(texts, settings.vocabulary))
 
@@ -235,7 +244,7 @@ def restore_towers(spec: EncoderSpec, vocabulary: Vocabulary, folder: Path) -> T
     return Towers(spec, make_timm(spec.image_model, spec.image_size), text, tokenizer, vocabulary)
 
 
-def _mirrored(lower: Tensor) -> Tensor:
+def _half_mirrored(lower: Tensor) -> Tensor:
     """Half of the maps, at random, left to right: near enough to the mirrored picture's."""
     if lower.ndim != 4:
         return lower

@@ -13,8 +13,10 @@ from xmodal.matcher.saved import load_matcher, save_matcher
 from xmodal.registry.tracked import tracked
 from xmodal.retrieval.ray_embed import embed_matcher
 from xmodal.settings import Settings
+from xmodal.training.budget import Clock
 from xmodal.training.calibrate import calibrate
 from xmodal.training.history import Metrics, epoch_line
+from xmodal.training.prepare import load_plan
 from xmodal.training.ray_train import OBJECTIVE, TrainResult, train_encoder
 from xmodal.training.ray_tune import TuneResult, tune_encoder
 from xmodal.training.rerank import train_reranker
@@ -29,8 +31,11 @@ def train_tracked(home: Path, catalog: Catalog, settings: Settings, run: str) ->
 
         def report(metrics: Metrics, epoch: int) -> None:
             record.metrics(metrics, epoch)
-            say(epoch_line(metrics, settings.training.epochs))
+            if settings.budget:
+                clock.keep()
+            say(epoch_line(metrics, load_plan(home / "runs" / run).training["epochs"]))
 
+        clock = Clock(home / "runs" / run)
         result = train_encoder(
             home,
             catalog,

@@ -33,6 +33,7 @@ from xmodal.training.texts import TextStore, write_texts
 
 PLAN_FILE = "plan.json"
 NO_MATTER = ("doctor", "retries")  # settings that do not shape what is learnt
+CLAIM_FILE = "run.json"
 SAMPLE_PICTURES = 64
 SETTLE_PICTURES = 4_096
 TEXT_BATCH = 64
@@ -54,6 +55,7 @@ class TrainPlan:
     seed: int
     catalog: str  # fingerprint
     facts: dict[str, str]  # what was derived, and from what
+    resume: str = ""  # folder of a checkpoint of a shorter run, to go on from
 
     def as_config(self) -> dict[str, Any]:
         """Return the plan as Ray Train's loop config."""
@@ -131,8 +133,9 @@ def claim_run(folder: Path, catalog: Catalog, settings: Settings) -> None:
             for key, value in tree["training"].items()
             if key not in NO_MATTER
         },
+        "budget": settings.budget,
     }
-    path = folder / "run.json"
+    path = folder / CLAIM_FILE
     if path.exists():
         theirs = read_json(path)
         assert isinstance(theirs, dict)

@@ -9,7 +9,7 @@ Heavy imports stand in the functions: Ray's controller imports this module too.
 import os
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -75,7 +75,7 @@ def train_encoder(
 
     check_shares(settings.training)
     folder = home / "runs" / run
-    plan = prepare_run(home, catalog, settings, run, progress)
+    plan = prepare_run(home, catalog, settings, run, progress, shares=1 + settings.tuning.trials)
     visit = Visit(plan, folder, on_finding)
     if (done := finished(folder)) is None:
         visit.before(catalog)
@@ -103,10 +103,13 @@ def prepare_run(
     settings: "Settings",
     run: str,
     progress: Progress = lambda _: None,
+    *,
+    shares: int = 1,
 ) -> "TrainPlan":
-    """Features cached by Ray Data, pairs and `val`; see `prepare`."""
+    """Features cached by Ray Data, pairs and `val`; see `prepare` and `within_budget`."""
     from xmodal.retrieval.embed import FeatureStore
     from xmodal.retrieval.ray_embed import embed_catalog
+    from xmodal.training.budget import shorter_run, within_budget
     from xmodal.training.prepare import TEXT_SHARE, prepare
 
     share = (1 - TEXT_SHARE) / catalog.n_products
@@ -122,7 +125,13 @@ def prepare_run(
             progress=lambda products: progress(share * products),
         )
 
-    return prepare(home, catalog, settings, run, embed, progress=progress)
+    plan = prepare(home, catalog, settings, run, embed, progress=progress)
+    folder = home / "runs" / run
+    plan = within_budget(plan, folder, catalog, settings, shares=shares)
+    if (shorter := shorter_run(folder)) is not None:
+        kept = train.Result.from_path(str(shorter)).checkpoint
+        plan = replace(plan, resume="" if kept is None else str(kept.path))
+    return plan
 
 
 def fit_run(
@@ -197,7 +206,7 @@ def _worker(config: dict[str, Any]) -> None:
         if context.get_world_rank() == 0:
             write_history(folder, trainee.progress.history)
 
-    where = None if checkpoint is None else checkpoint.path
+    where = (plan.resume or None) if checkpoint is None else checkpoint.path
     train_worker(plan, get_device(), _wrap(plan), keep, where)
 
 

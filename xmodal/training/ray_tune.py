@@ -94,7 +94,9 @@ def tune_encoder(
     check_space(settings)
     folder = home / "runs" / name
     room = find_room(settings.training.workers, settings.training.gpu)
-    plan = prepare_run(home, catalog, settings, name, progress)
+    plan = prepare_run(home, catalog, settings, name, progress, shares=settings.tuning.trials)
+    training = settings.training.model_copy(update={"epochs": plan.training["epochs"]})
+    settings = settings.model_copy(update={"training": training})
     if (done := finished(folder)) is None:
         first = None if is_first_known else first_point(settings)
         best = max(search(folder, settings, room, report, first), key=lambda trial: trial.best)
