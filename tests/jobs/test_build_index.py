@@ -1,5 +1,7 @@
 """jobs/build_index.py: what it leaves, and the command that comes next."""
 
+import shutil
+
 import pytest
 
 from jobs.build_index import main
@@ -16,8 +18,10 @@ ASKED = Queries({"q": "red shoe"}, {}, {"q": {"p000": 1}})
 
 
 @pytest.mark.slow
-def test_a_registered_matcher_is_measured_for_the_gate(tmp_path, ray_cluster, monkeypatch, capsys):
+@pytest.mark.usefixtures("ray_cluster")
+def test_a_registered_matcher_is_measured_for_the_gate(tmp_path, migrated, monkeypatch, capsys):
     folder = tiny_home(tmp_path).matcher_folder(tmp_path)
+    shutil.copy(migrated, tmp_path / "mlflow.db")
     write_queries(current_catalog(tmp_path).path / "judged", "val", ASKED)
     monkeypatch.setenv("XMODAL_HOME", str(tmp_path))
     assert main(["--matcher", str(folder), "--trace"]) == 0

@@ -1,5 +1,7 @@
 """jobs/pipeline.py: the whole job on a small shop leaves a release; a second run does nothing."""
 
+import shutil
+
 import mlflow.pyfunc
 import pytest
 
@@ -18,8 +20,10 @@ evaluation: {{bootstrap: 100}}
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory, ray_cluster):
+def finished(tmp_path_factory, ray_cluster, migrated):
     folder = tmp_path_factory.mktemp("pipeline")
+    (folder / "home").mkdir()
+    shutil.copy(migrated, folder / "home" / "mlflow.db")
     shop = write_demo_shop(folder / "shop", products=120, seed=1)
     (folder / "small.yaml").write_text(CONFIG.format(shop=shop))
     with pytest.MonkeyPatch.context() as patch:

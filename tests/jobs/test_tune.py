@@ -1,22 +1,83 @@
-"""jobs/tune.py on a small shop: the best trial becomes the matcher."""
+"""jobs/tune.py on a small shop: a killed search goes on; its best trial becomes the matcher."""
 
-import json
+import re
+import subprocess
+import sys
+import time
+from contextlib import redirect_stdout
+from io import StringIO
+from pathlib import Path
 
 import pytest
+import ray
 
 from jobs.tune import main as tune
 from xmodal.matcher.saved import load_matcher
+from xmodal.training.ray_tune import trials_of
+
+ROOT = Path(__file__).resolve().parents[2]
+FIRST = {"training.learning_rate": 3e-3}  # as the small shop's config has it
+JOB = """
+import sys
+import ray
+from jobs.tune import main
+ray.init(address=sys.argv[1], log_to_driver=False)
+main(sys.argv[2:])
+"""
+
+
+@pytest.fixture(scope="module")
+def searched(shop_config, ray_cluster):
+    """The folder of a search that was killed after an epoch of a trial; what the next one said."""
+    folder = shop_config.parent / "home/runs/search"
+    flags = ["--config", str(shop_config), "--run", "search"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XMODAL_HOME", str(shop_config.parent / "home"))
+        _search_and_kill(folder, flags)
+        with redirect_stdout(StringIO()) as said:
+            assert tune([*flags, "--trace"]) == 0
+    return folder, said.getvalue()
+
+
+def _search_and_kill(folder, flags):
+    address = ray.get_runtime_context().gcs_address
+    job = subprocess.Popen([sys.executable, "-c", JOB, address, *flags], cwd=ROOT)
+    deadline = time.monotonic() + 240
+    while not trials_of(folder):
+        assert time.monotonic() < deadline
+        assert job.poll() is None
+        time.sleep(0.1)
+    job.kill()
+    job.wait()
+
+
+def _free_cpus(wanted, within_s=60):
+    """Ray frees what a trial held a little after the search has ended."""
+    deadline = time.monotonic() + within_s
+    while (free := ray.available_resources().get("CPU", 0)) < wanted:
+        if time.monotonic() > deadline:
+            break
+        time.sleep(0.5)
+    return free
 
 
 @pytest.mark.slow
-def test_tune_leaves_the_best_trial_as_a_matcher(small_shop, capsys):
-    assert tune(["--config", str(small_shop), "--run", "search", "--trace"]) == 0
-    assert "trials, best first" in capsys.readouterr().out
-    folder = small_shop.parent / "home/runs/search"
-    best = max(
-        max(json.loads(line)["map"] for line in path.read_text().splitlines())
-        for path in folder.glob("trials/*/history.jsonl")
-    )
+def test_a_killed_search_goes_on_and_begins_with_the_settings_as_they_stand(searched):
+    trials = trials_of(searched[0])
+    assert len(trials) == 2
+    assert sum(trial.point == FIRST for trial in trials) == 1
+    assert {trial.epochs for trial in trials} <= {1, 2, 3}
+    seen = re.findall(r"^(trial-\S+): epoch (\d)/3: ", searched[1], re.MULTILINE)
+    assert sorted(seen) == [(t.name, str(e + 1)) for t in trials for e in range(t.epochs)]
+    whole = ray.cluster_resources()["CPU"]
+    assert _free_cpus(whole) == whole  # what the trials held is free again
+
+
+@pytest.mark.slow
+def test_tune_leaves_the_best_trial_as_a_matcher(searched):
+    folder, said = searched
+    assert "trials, best first" in said
+    best = max(trial.best for trial in trials_of(folder))
     assert load_matcher(folder / "matcher").facts.evaluation["map"] == best
 
 
