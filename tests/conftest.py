@@ -16,13 +16,26 @@ RAY_ENVIRONMENT = {
 }
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What shares the cluster runs first, before another test starts a Ray of its own.
+    """Two processes share the tests: one those that start a Ray, the other all else, by file.
 
-    Ray's State API asks the Ray that was started last on a machine: with two at once, a finished
-    trial's processors are never freed, and the search waits for ever.
+    Within the first, what shares `ray_cluster` runs before another test starts a Ray of its own:
+    two at once would only wait for each other's processors.
     """
-    items.sort(key=lambda item: "ray_cluster" not in getattr(item, "fixturenames", ()))
+    for item in items:
+        group = "ray" if _starts_ray(item) else item.location[0]
+        item.add_marker(pytest.mark.xdist_group(group))
+    items.sort(key=lambda item: (not _starts_ray(item), not _shares_cluster(item)))
+
+
+def _shares_cluster(item: pytest.Item) -> bool:
+    return "ray_cluster" in getattr(item, "fixturenames", ())
+
+
+def _starts_ray(item: pytest.Item) -> bool:
+    """Every slow test does, but for a few that are as well off beside them."""
+    return _shares_cluster(item) or item.get_closest_marker("slow") is not None
 
 
 @pytest.fixture(scope="session")
