@@ -38,7 +38,8 @@ def _run(job: Job) -> int:
     for note in summary.notes:
         say(note)
     table("catalogue", rows_of(summary))
-    next_job(job, "train")
+    if not summary.catalog.manifest.cannot_train:
+        next_job(job, "train")
     return 0
 
 

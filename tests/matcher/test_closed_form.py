@@ -61,3 +61,8 @@ def test_one_pair_is_too_few() -> None:
     few = _pairs(0.1, rows=1)
     with pytest.raises(MatcherError, match="at least two pairs"):
         fit_closed_form(tiny_encoder(), few, few)
+
+
+def test_one_pair_of_val_picks_the_first_candidate() -> None:
+    fitted = fit_closed_form(tiny_encoder(), _pairs(0.1), _pairs(0.1, rows=1))
+    assert fitted.name == next(iter(fitted.mrr))

@@ -57,15 +57,15 @@ def fit_closed_form(encoder: Encoder, train: Pairs, val: Pairs) -> ClosedForm:
         encoder: gives the towers; its own heads are not read.
         train: `sentence_BS` and `base_BF` of training pairs.
         val: the same of other products; the mean reciprocal rank of each text's own picture
-            among all of them picks the candidate.
+            among all of them picks the candidate, the first where there is one alone.
 
     Raises:
-        MatcherError: a dual encoder (its base is zero-shot), or fewer than two pairs.
+        MatcherError: a dual encoder (its base is zero-shot), or fewer than two pairs in `train`.
     """
     if not isinstance(encoder, Towers):
         raise MatcherError("a dual encoder needs no closed form: its base is the model as it is")
-    if min(len(train.text_NS), len(val.text_NS)) < 2:
-        raise MatcherError("a closed form needs at least two pairs in `train` and in `val`")
+    if len(train.text_NS) < 2:
+        raise MatcherError("a closed form needs at least two pairs in `train`")
     text_mean, image_mean = train.text_NS.double().mean(0), train.image_NF.double().mean(0)
     text_MS, image_MF = val.text_NS.double() - text_mean, val.image_NF.double() - image_mean
     best: LinearMaps | None = None
