@@ -25,7 +25,7 @@ from xmodal.retrieval.embed import embed_texts
 from xmodal.retrieval.metrics import Qrels, Run, per_query
 from xmodal.retrieval.topk import Floats, topk
 
-QUERIES = 150
+QUERIES = 100
 PRODUCTS = 2_000  # in the gallery: a text model reads about 500 titles a second on a core
 _DEPTH = 10
 _FEWEST_TERMS = 2  # of a title in the other language

@@ -28,7 +28,7 @@ from xmodal.evaluation.significance import holm
 from xmodal.evaluation.slices import FEWEST
 from xmodal.evaluation.tasks import Task
 
-QUERIES = 150
+QUERIES = 100
 PICTURES = 48
 SEVERITIES = (1, 3, 5)
 ATTACKED = 12
