@@ -219,7 +219,8 @@ class Settings(Branch):
     seed: int = Field(default=0, ge=0)
     """Seed of everything that is drawn."""
     budget: str | None = None
-    """Time for the whole job on this machine, such as `40m` or `2h`; it chooses the epochs."""
+    """Time for the whole job on this machine, such as `40m` or `2h`; it chooses `training.epochs`,
+    unless they are given."""
     catalog: CatalogSettings = CatalogSettings()
     matcher: MatcherSettings = MatcherSettings()
     training: TrainingSettings = TrainingSettings()
@@ -229,6 +230,11 @@ class Settings(Branch):
     index: IndexSettings = IndexSettings()
     serve: ServeSettings = ServeSettings()
     tracking: TrackingSettings = TrackingSettings()
+
+    @property
+    def epoch_budget(self) -> str | None:
+        """The budget, where it chooses the epochs: epochs given by hand win over it."""
+        return None if "epochs" in self.training.model_fields_set else self.budget
 
 
 def field_names(branch: type[BaseModel] = Settings, prefix: str = "") -> list[str]:

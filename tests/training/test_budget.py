@@ -14,7 +14,9 @@ from xmodal.errors import SettingsError
 from xmodal.settings import Settings
 from xmodal.storage import write_json_atomic
 from xmodal.training import budget
+from xmodal.training.batches import passes_of
 from xmodal.training.budget import Clock, Costs, seconds_of, shorter_run, within_budget
+from xmodal.training.captions import load_table
 from xmodal.training.history import write_history
 from xmodal.training.prepare import CLAIM_FILE, load_plan
 from xmodal.training.state import save_state
@@ -64,13 +66,15 @@ def test_what_is_no_time_is_refused(given):
 def test_epochs_fill_what_the_rest_of_the_job_leaves(tmp_path, catalog, known):
     toy = make_plan(tmp_path / "toy")
     runs = tmp_path / "runs"
-    assert epochs_for(begin(runs, "train-a", "500s"), toy, catalog, "500s") == 37  # 380 s of 10
-    assert epochs_for(begin(runs, "train-b", "500s"), toy, catalog, "500s", shares=2) == 18
+    assert epochs_for(begin(runs, "train-a", "305s"), toy, catalog, "305s") == 19  # 195 s of 10
+    assert epochs_for(begin(runs, "train-b", "305s"), toy, catalog, "305s", shares=2) == 9
     assert epochs_for(begin(runs, "train-c", "60s"), toy, catalog, "60s") == 1
-    assert epochs_for(begin(runs, "train-d", "9h"), toy, catalog, "9h") == budget.MOST_EPOCHS
+    passes = passes_of(len(load_table(Path(toy.data))), toy.training["batch"])
+    most = budget.MOST_PASSES // 2 // passes  # few products: each epoch passes them often
+    assert epochs_for(begin(runs, "train-d", "9h"), toy, catalog, "9h") == most
     plan = load_plan(runs / "train-a")
-    assert plan.facts["epochs"].startswith("37: 500s leave 6 min to train")
-    assert plan.training["patience"] == 18
+    assert plan.facts["epochs"].startswith("19: 305s leave 3 min to train")
+    assert plan.training["patience"] == 9
 
 
 def test_a_run_that_is_resumed_keeps_its_epochs(tmp_path, catalog, known, monkeypatch):
@@ -84,9 +88,9 @@ def test_a_longer_budget_goes_on_and_counts_the_time_spent(tmp_path, catalog, kn
     toy, runs = make_plan(tmp_path / "toy"), tmp_path / "runs"
     short = begin(runs, "train-short", "500s", epochs=10)
     write_json_atomic(short / budget.CLOCK_FILE, {"an earlier job": 400.0})
-    long = begin(runs, "train-long", "1000s")
+    long = begin(runs, "train-long", "640s")
     assert shorter_run(long) == short
-    assert epochs_for(long, toy, catalog, "1000s") == 10 + 47  # 10 done; 475 s of 10 are left
+    assert epochs_for(long, toy, catalog, "640s") == 10 + 13  # 10 done; 133 s of 10 are left
     assert Clock(long).spent_s() == pytest.approx(400, abs=5)
 
 
@@ -119,6 +123,13 @@ def test_the_time_of_a_killed_job_counts(tmp_path, monkeypatch):
     Clock(tmp_path).keep()
     monkeypatch.setattr(budget.psutil.Process, "create_time", lambda _: time.time() - 7)
     assert Clock(tmp_path).spent_s() == pytest.approx(57, abs=2)
+
+
+def test_epochs_given_by_hand_win_over_a_budget(tmp_path, catalog):
+    settings = Settings.model_validate({"budget": "1h", "training": {"epochs": 6}})
+    toy = make_plan(tmp_path / "toy")
+    assert within_budget(toy, begin(tmp_path / "runs", "train-a", None), catalog, settings) is toy
+    assert Settings(budget="1h").epoch_budget == "1h"
 
 
 def test_no_budget_leaves_the_plan_alone_and_gpus_refuse_one(tmp_path, catalog):

@@ -31,7 +31,7 @@ def train_tracked(home: Path, catalog: Catalog, settings: Settings, run: str) ->
 
         def report(metrics: Metrics, epoch: int) -> None:
             record.metrics(metrics, epoch)
-            if settings.budget:
+            if settings.epoch_budget:
                 clock.keep()
             say(epoch_line(metrics, load_plan(home / "runs" / run).training["epochs"]))
 

@@ -25,8 +25,9 @@ from xmodal.matcher.saved import load_encoder
 from xmodal.retrieval.embed import embed_pictures, open_store
 from xmodal.settings import Settings, TrainingSettings
 from xmodal.storage import read_json, write_json_atomic
-from xmodal.training.batches import Sampler
+from xmodal.training.batches import Sampler, passes_of
 from xmodal.training.captions import load_table
+from xmodal.training.doctor.amounts import MOST_PASSES
 from xmodal.training.held_out import load_valset
 from xmodal.training.history import Metrics, read_history
 from xmodal.training.loop import train_step
@@ -35,6 +36,7 @@ from xmodal.training.texts import TextStore
 from xmodal.training.worker import make_trainee
 
 MOST_EPOCHS = 60  # beyond, the towers only learn `train` by heart
+LEAST_EPOCHS = 6  # where time allows, however often an epoch passes the few products of a shop
 # After training the job embeds the catalogue, trains the reranker, judges, indexes and measures:
 # about five times what one process needs to embed it (44,000 products: 15 minutes), and start-ups.
 _AFTER_EMBEDDINGS = 5.0
@@ -109,9 +111,9 @@ def within_budget(
     Raises:
         SettingsError: the budget is no time, or the workers have GPUs, not measured from here.
     """
-    if settings.budget is None:
+    if (budget := settings.epoch_budget) is None:
         return plan
-    budget_s = seconds_of(settings.budget)
+    budget_s = seconds_of(budget)
     if plan.training["gpu"]:
         raise SettingsError("budget is for training on CPUs: set training.epochs, or no budget")
     kept = folder / "budget.json"
@@ -121,11 +123,11 @@ def within_budget(
             clock.add(shorter)
             clock.keep()
         history = [] if shorter is None else read_history(shorter)
-        costs = measure_costs(plan, catalog, history)
+        costs, most = measure_costs(plan, catalog, history), _most_epochs(plan)
         left_s = (budget_s - clock.spent_s() - costs.after_s) * _SAFETY / shares
         epochs = len(history) + max(1, int(left_s / costs.epoch_s))
-        why = _why(settings.budget, left_s, costs, len(history))
-        write_json_atomic(kept, {"epochs": min(epochs, MOST_EPOCHS), "why": why})
+        why = _why(budget, left_s, costs, len(history))
+        write_json_atomic(kept, {"epochs": min(epochs, most), "why": why})
     chosen = read_json(kept)
     assert isinstance(chosen, dict)
     epochs = int(chosen["epochs"])
@@ -166,6 +168,12 @@ def measure_costs(plan: TrainPlan, catalog: Catalog, history: list[Metrics]) -> 
         epoch_s = sampler.steps * step_s / _PARALLEL + validated * picture_s
     after_s = _AFTER_S + _AFTER_EMBEDDINGS * catalog.n_images * picture_s
     return Costs(epoch_s, after_s)
+
+
+def _most_epochs(plan: TrainPlan) -> int:
+    """An epoch of a small shop passes each product often: well below what the doctor finds odd."""
+    passes = passes_of(len(load_table(Path(plan.data))), plan.training["batch"])
+    return min(MOST_EPOCHS, max(LEAST_EPOCHS, MOST_PASSES // 2 // passes))
 
 
 def _claim(folder: Path) -> tuple[dict[str, object], float]:

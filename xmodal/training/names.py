@@ -12,8 +12,8 @@ def run_name(kind: Literal["train", "tune"], catalog: Catalog, settings: Setting
     tree = settings.model_dump(mode="json")
     del tree["training"]["doctor"]  # a run that it stopped is the same run when it is let go on
     inputs = [catalog.manifest.fingerprint, tree["matcher"], tree["training"], tree["seed"]]
-    if settings.budget:
-        inputs.append(settings.budget)
+    if settings.epoch_budget:
+        inputs.append(settings.epoch_budget)
     if kind == "tune":
         inputs.append(tree["tuning"])
     return f"{kind}-{of_json(inputs)[:8]}"

@@ -133,7 +133,7 @@ def claim_run(folder: Path, catalog: Catalog, settings: Settings) -> None:
             for key, value in tree["training"].items()
             if key not in NO_MATTER
         },
-        "budget": settings.budget,
+        "budget": settings.epoch_budget,
     }
     path = folder / CLAIM_FILE
     if path.exists():
