@@ -24,6 +24,7 @@ def tiny_encoder(
     seed: int = 0,
     trained_blocks: int = 2,
     dropout: float = 0.0,
+    train_text: bool = False,
 ) -> Towers:
     """A real encoder of separate towers, of about 0.3 million random weights, for 32 x 32."""
     torch.manual_seed(seed)
@@ -33,6 +34,7 @@ def tiny_encoder(
         dim=dim,
         image_size=(32, 32),
         trained_blocks=trained_blocks,
+        train_text=train_text,
         dropout=dropout,
         image_model="test_efficientnet",
     )

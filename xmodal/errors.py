@@ -13,6 +13,7 @@
         ├── QueriesError        a file of judged queries
         ├── MatcherError        a model folder, or a model's name
         ├── UnhealthyRun        a run that cannot learn anything as it stands
+        ├── TrainingError       a training that cannot go on as it was set
         ├── IndexMismatch       an index that another encoder made
         ├── QueryError          a search request that cannot be answered
         ├── FilterError         a filter by an attribute that no product has
@@ -77,6 +78,10 @@ class MatcherError(UserError):
 
 class UnhealthyRun(UserError):
     """The doctor has found, before the first step, what leaves nothing to learn."""
+
+
+class TrainingError(UserError):
+    """A training cannot go on as it was set."""
 
 
 class IndexMismatch(UserError):

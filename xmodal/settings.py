@@ -5,11 +5,11 @@ Only `jobs/` and `serve/app.py` read the whole tree; a room is handed its own br
 Reading and layering are in `xmodal/layers.py`.
 """
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-LossName = Literal["info_nce", "siglip", "gcl", "margin"]
+LossName = Literal["info_nce", "siglip", "gcl", "margin", "distill"]
 
 
 class Branch(BaseModel):
@@ -73,6 +73,11 @@ class MatcherSettings(Branch):
     """Upper image blocks that are trained; derived if not given."""
     train_text: bool = False
     """Train the text tower too, where the base model's own is used."""
+    adapter: Literal["none", "lora", "dora"] = "none"
+    """What is trained of the pretrained towers: all weights of the trained part, or low-rank
+    adapters in it, which are merged when the matcher is saved."""
+    adapter_rank: int = Field(default=8, ge=1)
+    """Rank of an adapter."""
     dropout: float = Field(default=0.3, ge=0, lt=1)
     """Share of features dropped in training; 0.3 won on a catalogue of 40,000 products."""
     vocabulary: int = Field(default=20_000, ge=100)
@@ -98,9 +103,19 @@ class TrainingSettings(Branch):
     """Micro-steps per step of the optimiser."""
     loss: LossName = "info_nce"
     """What is minimised: `info_nce` (softmax over the batch), `siglip` (a yes or no for each pair),
-    `gcl` (pairs count by their weight), `margin` (also the hardest negative)."""
+    `gcl` (pairs count by their weight), `margin` (also the hardest negative), `distill` (also a
+    teacher)."""
     loss_share: float = Field(default=0.5, gt=0, le=1)
-    """Share of what `margin` adds to InfoNCE, which has the rest."""
+    """Share of what `margin` or `distill` adds to InfoNCE, which has the rest."""
+    teacher: str | None = None
+    """Folder of the saved matcher that `distill` learns from."""
+    mining: int = Field(default=0, ge=0)
+    """Epochs between two minings of hard negatives, which then share a batch with their product;
+    0: none are mined."""
+    ema: float = Field(default=0.0, ge=0, lt=1)
+    """Decay of the moving average of the weights that is judged and saved; 0: the weights."""
+    base_share: float = Field(default=0.0, ge=0, lt=1)
+    """Share of the untuned base in the saved weights of a dual encoder (WiSE-FT)."""
     label_smoothing: float = Field(default=0.1, ge=0, lt=1)
     """Share of the target spread over all products."""
     word_dropout: float = Field(default=0.3, ge=0, lt=1)
@@ -120,6 +135,12 @@ class TrainingSettings(Branch):
     first step, or only be shown."""
     retries: int = Field(default=2, ge=0)
     """How often training starts again from its last checkpoint after a worker died."""
+
+    @model_validator(mode="after")
+    def _has_teacher(self) -> Self:
+        if self.loss == "distill" and not self.teacher:
+            raise ValueError("loss=distill needs training.teacher, the folder of a saved matcher")
+        return self
 
 
 class RerankerSettings(Branch):

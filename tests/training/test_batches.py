@@ -6,7 +6,7 @@ import torch
 
 from tests.training.test_captions import make_table
 from xmodal.errors import SettingsError
-from xmodal.training.batches import MIN_STEPS, Sampler, captions_that_fit, steps_of
+from xmodal.training.batches import MIN_STEPS, Sampler, beside, captions_that_fit, steps_of
 
 
 class Numbers:
@@ -74,3 +74,16 @@ def test_a_title_is_never_a_negative_of_a_product_that_bears_it():
     sampler = Sampler(make_table(*rows), Numbers(), Numbers(), batch=4, word_dropout=0.0, seed=3)
     for batch in (batch for epoch in range(5) for batch in sampler.epoch(epoch)):
         assert batch.fits.to_image_BN[batch.caption_B == 0].all()
+
+
+def test_a_product_stands_beside_its_negatives_and_each_product_once():
+    mined = np.array([[3, 1], [0, -1], [-1, -1], [2, 0], [3, -1]])
+    assert beside(np.array([4, 0, 1, 2, 3]), mined).tolist() == [4, 3, 0, 1, 2]
+
+
+def test_mined_negatives_share_a_batch_with_their_product():
+    sampler = make_sampler(batch=2)
+    first = next(sampler.epoch(0)).product_B.tolist()
+    mined = np.array([[1], [0]])
+    assert sorted(next(sampler.epoch(0, mined)).product_B.tolist()) == [0, 1]
+    assert len(first) == 2

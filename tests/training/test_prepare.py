@@ -10,17 +10,19 @@ from torch import nn
 from tests.factories import tiny_encoder
 from tests.shops import make_rows, take_in, write_csv
 from tests.training.toy import tiny_base
-from xmodal.errors import SettingsError
+from xmodal.errors import SettingsError, TrainingError
 from xmodal.matcher.saved import load_encoder, load_matcher
 from xmodal.retrieval.embed import embed_here
 from xmodal.retrieval.store import Plan
 from xmodal.settings import Settings
 from xmodal.training.baseline import make_base
 from xmodal.training.captions import load_table
+from xmodal.training.divergence import Diverged, Divergence
 from xmodal.training.finish import finish, finished
 from xmodal.training.held_out import load_valset
 from xmodal.training.names import run_name
 from xmodal.training.prepare import load_plan, prepare
+from xmodal.training.ray_train import _told
 from xmodal.training.state import read_weights, save_state
 from xmodal.training.worker import set_dropout, train_worker
 
@@ -135,3 +137,13 @@ def test_a_run_is_named_by_what_shapes_it(shop):
     other = make_settings(settings.matcher.base, epochs=3)
     assert run_name("train", catalog, settings) != run_name("train", catalog, other)
     assert run_name("tune", catalog, settings).startswith("tune-")
+
+
+def test_a_run_that_diverged_names_products_and_the_folder_of_its_checkpoint(shop):
+    where = Divergence(epoch=2, step=40, loss=float("nan"), products=list(range(7)))
+    with pytest.raises(TrainingError) as said, _told(shop[1], shop[0] / "runs" / "first"):
+        raise Diverged(where)
+    line = str(said.value)
+    ids = shop[1].products(["product_id"])["product_id"].to_pylist()
+    assert f"has the products {', '.join(ids[:5])} and 2 more" in line
+    assert f"the checkpoint of epoch 2 is kept in {shop[0] / 'runs' / 'first'}" in line

@@ -9,6 +9,7 @@ import threading
 import time
 from pathlib import Path
 
+import numpy as np
 import psutil
 import pytest
 import ray
@@ -17,6 +18,7 @@ from tests.training.test_loop import assert_same_weights, train
 from tests.training.toy import make_plan
 from xmodal.errors import ServiceError, SettingsError
 from xmodal.settings import TrainingSettings
+from xmodal.training.divergence import Diverged
 from xmodal.training.history import HISTORY_FILE, read_history
 from xmodal.training.ray_train import check_resources, fit_run
 from xmodal.training.space import check_shares
@@ -116,3 +118,12 @@ def test_the_objective_is_one_name_in_both_files():
     from xmodal.training import loop, ray_train
 
     assert loop.OBJECTIVE == ray_train.OBJECTIVE
+
+
+@pytest.mark.slow
+def test_a_loss_that_is_no_number_ends_the_run_at_once(ray_cluster, tmp_path):
+    plan = make_plan(tmp_path / "toy", **TRAINING)
+    path = Path(plan.texts) / "sentence_BS.npy"
+    np.save(path, np.full_like(np.load(path), np.nan))
+    with pytest.raises(Diverged, match="epoch 1, step 1: the loss"):
+        fit_run(plan, tmp_path / "runs", "broken")

@@ -76,6 +76,12 @@ class Encoder(nn.Module, ABC):
     def settle(self, features: Features) -> None:
         """Set, before training, what depends on the trunk's features of train pictures."""
 
+    def unfold(self) -> None:
+        """Before training: give the trained parts the layers that adapters know."""
+
+    def fold(self) -> None:
+        """After training: undo `unfold`, keeping what was learnt."""
+
     def image_head(self, features: Features) -> Tensor:
         """Unit vectors (B, D), float32, of what `image_trunk` gave."""
         return self.image_views(features).vector_BD

@@ -145,6 +145,16 @@ class Towers(Encoder):
             parts = [base_BF] * (2 if self.is_tuned else 1)
             self.image_out.settle(torch.cat([*parts, _pooled(lower)], dim=1))
 
+    def unfold(self) -> None:
+        """The tuned blocks as the layers that they were, not as products; weights of the base."""
+        if self.is_tuned:
+            self.tuned = _as_tuned(deepcopy(self.base))
+
+    def fold(self) -> None:
+        """The tuned blocks in the form in which they are trained whole, and saved."""
+        if self.is_tuned:
+            self.tuned = _for_training(self.tuned, self._measure()[2])
+
     def _varied_share(self) -> float:
         """Share of cells that training drops; 0 in inference, and where nothing is dropped."""
         out = self.image_out
@@ -189,11 +199,15 @@ def _for_training(base: nn.Module, lower: Tensor) -> nn.Module:
     """The copy of the base's upper blocks that is tuned."""
     if isinstance(base, Upper) and lower.ndim == 4:
         return base.for_training((lower.shape[2], lower.shape[3])).requires_grad_(True)
-    tuned = deepcopy(base).requires_grad_(True)
-    if isinstance(tuned, TokenUpper):
-        for weight in tuned.unused():
+    return _as_tuned(deepcopy(base))
+
+
+def _as_tuned(blocks: nn.Module) -> nn.Module:
+    blocks.requires_grad_(True)
+    if isinstance(blocks, TokenUpper):
+        for weight in blocks.unused():
             weight.requires_grad_(False)
-    return tuned
+    return blocks
 
 
 def _pooled(lower: Tensor) -> Tensor:

@@ -17,7 +17,8 @@ from torch import Tensor
 
 from xmodal.errors import SettingsError
 from xmodal.training.captions import Ints, PairTable
-from xmodal.training.losses.contract import Fits, Labels
+from xmodal.training.losses.contract import Fits, Labels, Teacher
+from xmodal.training.teacher import TeacherRows
 
 Features = dict[str, Tensor]
 # A tiny shop passes its products several times an epoch, so that an epoch is worth a validation.
@@ -42,11 +43,12 @@ class Batch:
     caption_B: Tensor
     fits: Fits
     weight_B: Tensor | None = None
+    teacher: Teacher | None = None
 
     @property
     def labels(self) -> Labels:
         """What a loss is told of the pairs."""
-        return Labels(self.product_B, self.caption_B, self.fits, self.weight_B)
+        return Labels(self.product_B, self.caption_B, self.fits, self.weight_B, self.teacher)
 
     def to(self, device: torch.device) -> "Batch":
         """Return the batch on `device`."""
@@ -60,6 +62,7 @@ class Batch:
             self.caption_B.to(device, non_blocking=True),
             Fits(*(mask.to(device, non_blocking=True) for mask in masks)),
             None if self.weight_B is None else self.weight_B.to(device, non_blocking=True),
+            None if self.teacher is None else self.teacher.to(device),
         )
 
 
@@ -75,6 +78,7 @@ class Sampler:
     seed: int
     rank: int = 0
     workers: int = 1
+    teacher: TeacherRows | None = None
 
     def __post_init__(self) -> None:
         if self.batch % self.workers:
@@ -88,9 +92,12 @@ class Sampler:
         """Batches an epoch. What is left over is not batched: the next shuffle takes it in."""
         return steps_of(len(self.table), self.batch)
 
-    def epoch(self, epoch: int) -> Iterator[Batch]:
-        """Yield this worker's slice of each batch of `epoch`; pure in (seed, epoch)."""
-        order, caption, image = self._draw(epoch)
+    def epoch(self, epoch: int, mined_PM: Ints | None = None) -> Iterator[Batch]:
+        """Yield this worker's slice of each batch of `epoch`; pure in (seed, epoch, mined_PM).
+
+        `mined_PM`: hard negatives of each row of the table, that stand beside it (`mining.py`).
+        """
+        order, caption, image = self._draw(epoch, mined_PM)
         share = self.batch // self.workers
         for step in range(self.steps):
             rows_N = slice(step * self.batch, (step + 1) * self.batch)
@@ -101,12 +108,14 @@ class Sampler:
                 np.random.default_rng((self.seed, epoch, step + 1)),
             )
 
-    def _draw(self, epoch: int) -> tuple[Ints, Ints, Ints]:
+    def _draw(self, epoch: int, mined_PM: Ints | None) -> tuple[Ints, Ints, Ints]:
         """Product, caption and image of every row of the epoch."""
         rng = np.random.default_rng((self.seed, epoch))
         order, caption, image = [], [], []
         for _ in range(passes_of(len(self.table), self.batch)):
             shuffled = rng.permutation(len(self.table))
+            if mined_PM is not None:
+                shuffled = beside(shuffled, mined_PM)
             order.append(shuffled)
             caption.append(self.table.draw_captions(rng.random(len(self.table)))[shuffled])
             image.append(self.table.draw_images(rng.random(len(self.table)))[shuffled])
@@ -134,6 +143,7 @@ class Sampler:
                 torch.from_numpy(np.ascontiguousarray(fits_NN.T[mine])),
             ),
             weight_B=torch.from_numpy(self.table.caption_weight[caption_N[mine]]),
+            teacher=self.teacher.take(text_N[mine], image_N[mine]) if self.teacher else None,
         )
 
 
@@ -147,17 +157,41 @@ def steps_of(products: int, batch: int) -> int:
     return passes_of(products, batch) * products // batch
 
 
+def beside(order_P: Ints, mined_PM: Ints) -> Ints:
+    """`order_P` with each product's negatives drawn up behind it; every product still once.
+
+    `mined_PM`: rows of the table, -1 for none.
+    """
+    is_placed = np.zeros(len(mined_PM), dtype=bool)
+    out: list[int] = []
+    for product in order_P:
+        if not is_placed[product]:
+            near = [other for other in mined_PM[product] if other >= 0 and not is_placed[other]]
+            group = [product, *near]
+            is_placed[group] = True
+            out += group
+    return np.array(out, dtype=np.int64)
+
+
 def captions_that_fit(codes_NC: NDArray[np.int32], uses_N: Ints) -> NDArray[np.bool_]:
     """(N, N) bool: [i, j] where caption i states attributes, and product j has the same values.
 
     `uses_N`: bit c set where caption i states column c of its own product's `codes_NC`.
     """
-    fits_NN = np.repeat((uses_N != 0)[:, None], len(uses_N), axis=1)
-    for column, code_N in enumerate(codes_NC.T):
-        states = ((uses_N >> column) & 1).astype(bool)
+    return captions_hold(codes_NC, uses_N, codes_NC[None])
+
+
+def captions_hold(
+    codes_BC: NDArray[np.int32], uses_B: Ints, others_BKC: NDArray[np.int32]
+) -> NDArray[np.bool_]:
+    """As `captions_that_fit`, (B, K) bool, of other products: K of each caption, or K of all."""
+    holds_BK = np.repeat((uses_B != 0)[:, None], others_BKC.shape[1], axis=1)
+    for column, code_B in enumerate(codes_BC.T):
+        states = ((uses_B >> column) & 1).astype(bool)
         if states.any():
-            fits_NN[states] &= code_N[states, None] == code_N[None, :]
-    return fits_NN
+            code_BK = np.broadcast_to(others_BKC[:, :, column], holds_BK.shape)
+            holds_BK[states] &= code_B[states, None] == code_BK[states]
+    return holds_BK
 
 
 def _drop_words(

@@ -48,6 +48,16 @@ class PairTable:
         drawn_P = np.searchsorted(ladder, np.arange(len(self)) + u_P, side="right")
         return np.minimum(drawn_P, self.caption_start[1:] - 1)
 
+    def titles(self) -> Ints:
+        """The caption number of each product's most probable caption, (P,)."""
+        share = np.diff(self.caption_until, prepend=0.0)
+        share[self.caption_start[:-1]] = self.caption_until[self.caption_start[:-1]]
+        best_P = np.maximum.reduceat(share, self.caption_start[:-1])
+        is_best = share >= np.repeat(best_P, np.diff(self.caption_start))
+        owner = np.repeat(np.arange(len(self)), np.diff(self.caption_start))[is_best]
+        first: Ints = np.flatnonzero(is_best)[np.flatnonzero(np.diff(owner, prepend=-1))]
+        return first
+
     def draw_images(self, u_P: NDArray[np.float64]) -> Ints:
         """One image store row a product, each of its pictures alike; `u_P` uniform in [0, 1)."""
         counts_P = np.diff(self.image_start)

@@ -9,6 +9,8 @@ import numpy as np
 import torch
 
 from xmodal.fingerprint import code_version
+from xmodal.matcher.adapters import add_adapters
+from xmodal.matcher.averaging import interpolate
 from xmodal.matcher.encoder import Encoder
 from xmodal.matcher.facts import Facts
 from xmodal.matcher.saved import load_encoder, save_matcher
@@ -16,9 +18,12 @@ from xmodal.matcher.tokens import ImageViews, fit_patch_tokens
 from xmodal.retrieval.embed import open_store
 from xmodal.storage import read_json, write_json_atomic
 from xmodal.training.captions import load_table
+from xmodal.training.held_out import load_valset
 from xmodal.training.history import Metrics
 from xmodal.training.prepare import TrainPlan
 from xmodal.training.state import read_progress, read_weights
+from xmodal.training.texts import TextStore
+from xmodal.training.validate import retrieval
 
 FINISHED_FILE = "result.json"
 # Pictures that the token maps are fitted on: 4,096 x 8 cells for maps of at most 1,280 channels.
@@ -50,12 +55,15 @@ def finish(
 ) -> Finished:
     """Save the encoder of checkpoint `best` as `folder`/matcher, and the run's result."""
     progress = read_progress(last)
-    encoder = load_encoder(Path(plan.encoder))
-    encoder.load_trained_state(read_weights(best))
+    encoder = trained_encoder(plan, best)
+    # Of equal epochs Ray keeps the later one: the figures are those of the weights.
+    metrics = read_progress(best).history[-1]
+    if base_share := plan.training["base_share"]:
+        interpolate(encoder, load_encoder(Path(plan.encoder)), base_share)
+        metrics = metrics | judge(encoder, plan)
     fit_tokens(encoder, plan)
     done = Finished(
-        # Of equal epochs Ray keeps the later one: the figures are those of the weights.
-        metrics=read_progress(best).history[-1],
+        metrics=metrics,
         history=progress.history,
         facts=dict(plan.facts),
     )
@@ -69,6 +77,22 @@ def finish(
     save_matcher(folder / "matcher", encoder, None, facts)
     write_json_atomic(folder / FINISHED_FILE, asdict(done))
     return done
+
+
+def trained_encoder(plan: TrainPlan, checkpoint: str | os.PathLike[str]) -> Encoder:
+    """The encoder of a checkpoint, its adapters merged."""
+    encoder = load_encoder(Path(plan.encoder))
+    adapters = add_adapters(encoder, plan.adapter, plan.adapter_rank)
+    encoder.load_trained_state(read_weights(checkpoint))
+    adapters.merge()
+    return encoder.eval()
+
+
+def judge(encoder: Encoder, plan: TrainPlan) -> Metrics:
+    """Retrieval figures on the plan's `val`."""
+    valset = load_valset(Path(plan.data) / "val.json")
+    images, texts = open_store(Path(plan.images)), TextStore(Path(plan.texts))
+    return retrieval(encoder, valset, images, texts, torch.device("cpu"))
 
 
 def fit_tokens(encoder: Encoder, plan: TrainPlan) -> None:

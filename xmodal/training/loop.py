@@ -9,6 +9,7 @@ Exactness: the same state and the same epoch give the same result, on one worker
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -16,10 +17,13 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
+from xmodal.matcher.averaging import MovingAverage
 from xmodal.matcher.encoder import Encoder
 from xmodal.settings import TrainingSettings
 from xmodal.training.accumulate import backward_in_parts
 from xmodal.training.batches import Batch, Sampler
+from xmodal.training.captions import Ints
+from xmodal.training.divergence import Diverged, Divergence
 from xmodal.training.doctor.watch import GradientWatch
 from xmodal.training.gather import world_rank, world_size
 from xmodal.training.losses.contract import Loss, meet
@@ -63,6 +67,12 @@ class Trainee:
     progress: Progress
     device: torch.device
     loss: Loss
+    average: MovingAverage | None = None
+    mined_PM: Ints | None = None  # hard negatives, as last mined
+
+    def as_judged(self) -> AbstractContextManager[None]:
+        """The encoder has the weights that are judged and saved, until the block ends."""
+        return nullcontext() if self.average is None else self.average.shown(self.encoder)
 
 
 def fit(
@@ -71,21 +81,28 @@ def fit(
     recipe: TrainingSettings,
     validate: Callable[[], Metrics],
     report: Callable[[Metrics], None],
+    *,
+    mine: Callable[[int], Ints] | None = None,
 ) -> None:
     """Train until `recipe.epochs`, or until `recipe.patience` epochs brought nothing better.
 
     Args:
         validate: retrieval figures of the encoder as it stands, alike on all workers.
         report: called after each epoch on every worker; `trainee` is then ready to be kept.
+        mine: hard negatives for an epoch by the encoder as it stands, alike on all workers.
     """
     while not trainee.progress.is_over(recipe.epochs, recipe.patience):
         epoch = trainee.progress.epoch
+        # Not at first: what untrained heads hold for near is drawn as well at random.
+        if mine is not None and epoch and epoch % recipe.mining == 0:
+            trainee.mined_PM = mine(epoch)
         seed_epoch(sampler.seed, epoch)
         trainee.model.train()
-        metrics = run_epoch(trainee, sampler.epoch(epoch), recipe, sampler.steps)
+        metrics = run_epoch(trainee, sampler.epoch(epoch, trainee.mined_PM), recipe, sampler.steps)
         started = time.perf_counter()
         trainee.model.eval()
-        metrics |= validate()
+        with trainee.as_judged():
+            metrics |= validate()
         metrics["validate_s"] = time.perf_counter() - started
         metrics |= {"epoch": float(epoch), "epochs_done": float(epoch + 1)}
         trainee.progress.note(metrics)
@@ -121,7 +138,11 @@ def run_epoch(
 def train_step(
     trainee: Trainee, batch: Batch, recipe: TrainingSettings, watch: GradientWatch | None = None
 ) -> Tensor:
-    """One optimiser step. Returns the loss before it, in nats, detached, still on the device."""
+    """One optimiser step. Returns the loss before it, in nats, detached, still on the device.
+
+    Raises:
+        Diverged: loss or gradient is no finite number; the weights are then as before the step.
+    """
     trainee.optimizer.zero_grad(set_to_none=True)
     if recipe.accumulate > 1:
         loss = backward_in_parts(trainee, batch, recipe)
@@ -135,13 +156,17 @@ def train_step(
         assert weight.grad is not None
         _mean_over_workers(weight.grad)
     norm = nn.utils.clip_grad_norm_(
-        [*trainee.encoder.parameters(), *own], max_norm=recipe.clip_norm, error_if_nonfinite=True
+        [*trainee.encoder.parameters(), *own], max_norm=recipe.clip_norm
     )
+    if not bool(norm.isfinite()):
+        raise _diverged(trainee, batch, loss)
     if watch is not None:
         watch.note(norm)
     trainee.optimizer.step()
     trainee.schedule.step()
     clamp_temperature(trainee.encoder.log_scale)
+    if trainee.average is not None:
+        trainee.average.update(trainee.encoder.trained_state())
     return loss.detach()
 
 
@@ -172,6 +197,17 @@ def one_ahead(batches: Iterator[Batch]) -> Iterator[Batch]:
         while (batch := coming.result()) is not None:
             coming = pool.submit(next, batches, None)
             yield batch
+
+
+def _diverged(trainee: Trainee, batch: Batch, loss: Tensor) -> Diverged:
+    return Diverged(
+        Divergence(
+            epoch=trainee.progress.epoch,
+            step=trainee.schedule.last_epoch + 1,
+            loss=float(loss.detach()),
+            products=batch.product_B.tolist(),
+        )
+    )
 
 
 def _mean_over_workers(value: Tensor) -> Tensor:

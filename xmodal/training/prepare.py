@@ -6,6 +6,7 @@ Everything is in files with absolute paths, so that workers anywhere open it, me
 """
 
 from collections.abc import Callable, Mapping
+from copy import deepcopy
 from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -18,6 +19,8 @@ import torch
 from xmodal import fingerprint
 from xmodal.catalog.store import Catalog
 from xmodal.errors import CatalogError, SettingsError
+from xmodal.matcher.adapters import AdapterKind, add_adapters
+from xmodal.matcher.averaging import check_interpolation
 from xmodal.matcher.encoder import Encoder
 from xmodal.matcher.families import make_encoder
 from xmodal.matcher.saved import load_encoder, save_encoder
@@ -29,6 +32,7 @@ from xmodal.training.captions import PairTable, build_table
 from xmodal.training.held_out import GALLERY, ValSet, build_valset, sample_queries
 from xmodal.training.noise import with_variants
 from xmodal.training.recipe import derived, reasons
+from xmodal.training.teacher import EmbedTeacher, write_teacher
 from xmodal.training.texts import TextStore, write_texts
 
 PLAN_FILE = "plan.json"
@@ -56,6 +60,9 @@ class TrainPlan:
     catalog: str  # fingerprint
     facts: dict[str, str]  # what was derived, and from what
     resume: str = ""  # folder of a checkpoint of a shorter run, to go on from
+    teacher: str = ""  # its vectors, where there is one
+    adapter: AdapterKind = "none"
+    adapter_rank: int = 0
 
     def as_config(self) -> dict[str, Any]:
         """Return the plan as Ray Train's loop config."""
@@ -76,6 +83,7 @@ def prepare(
     run: str,
     embed_images: EmbedImages,
     *,
+    embed_teacher: EmbedTeacher | None = None,
     progress: Progress = lambda _: None,
 ) -> TrainPlan:
     """Make, or find made, what a run needs, and leave its plan in the run's folder.
@@ -84,16 +92,15 @@ def prepare(
 
     Raises:
         SettingsError: the run exists with other settings, or on another catalogue.
+        MatcherError: the base cannot be opened, cannot be adapted, or there is no such teacher.
         CatalogError: no pair of `train` has a picture, or nothing can pick a checkpoint.
     """
     pairs = _train_pairs(catalog, settings)
-    folder = home / "runs" / run
-    claim_run(folder, catalog, settings)
+    folder = claim_run(home / "runs" / run, catalog, settings)
     given, settings = settings, derived(settings)
     captions = list(dict.fromkeys(pairs["text"].to_pylist()))
     encoder = _first_encoder(folder / "start", catalog, settings, captions)
-    limit = settings.evaluation.max_queries
-    queries = sample_queries(catalog.judged("val").queries, limit, settings.seed)
+    queries = _val_queries(catalog, settings)
     texts = list(dict.fromkeys([*captions, *queries.values()]))
     number = {text: row for row, text in enumerate(texts)}
     cache = home / "cache" / (key := trunk_fingerprint(encoder, catalog))
@@ -102,23 +109,35 @@ def prepare(
     store = embed_images(folder / "start", cache / "images", key)
     table = _table(catalog, pairs, number, store)
     valset = build_valset(catalog, queries, number, np.asarray(store.product_row), settings.seed)
+    _teach(folder / "teacher", settings.training.teacher, texts, embed_teacher)
     _settle(encoder, store, table, settings.seed)
-    save_encoder(encoder, folder / "first")
-    _save_data(folder / "data", table, valset)
+    _save_parts(folder, encoder, table, valset)
     plan = _plan(folder, catalog, settings, cache / "images", text_folder)
-    plan = replace(plan, facts=_facts(table, valset, given))
+    plan = replace(plan, facts=_facts(table, valset, given, asked=len(queries)))
     write_json_atomic(folder / PLAN_FILE, plan.as_config())
     return plan
 
 
-def _save_data(folder: Path, table: PairTable, valset: ValSet) -> None:
-    with publish(folder) as temporary:
+def _teach(folder: Path, teacher: str | None, texts: list[str], embed: EmbedTeacher | None) -> None:
+    if teacher is not None:
+        assert embed is not None  # whoever knows the catalogue's cluster gives it
+        write_teacher(folder, Path(teacher), texts, embed)
+
+
+def _val_queries(catalog: Catalog, settings: Settings) -> dict[str, str]:
+    limit = settings.evaluation.max_queries
+    return sample_queries(catalog.judged("val").queries, limit, settings.seed)
+
+
+def _save_parts(folder: Path, encoder: Encoder, table: PairTable, valset: ValSet) -> None:
+    save_encoder(encoder, folder / "first")
+    with publish(folder / "data") as temporary:
         table.save(temporary)
         valset.save(temporary / "val.json")
 
 
-def claim_run(folder: Path, catalog: Catalog, settings: Settings) -> None:
-    """Note what the run is made of; refuse to go on with it on anything else.
+def claim_run(folder: Path, catalog: Catalog, settings: Settings) -> Path:
+    """Note what the run is made of in its folder, and return that; refuse to go on with another.
 
     Raises:
         SettingsError: naming what differs.
@@ -147,6 +166,7 @@ def claim_run(folder: Path, catalog: Catalog, settings: Settings) -> None:
             )
     folder.mkdir(parents=True, exist_ok=True)
     write_json_atomic(path, mine)
+    return folder
 
 
 def trunk_fingerprint(encoder: Encoder, catalog: Catalog) -> str:
@@ -184,7 +204,11 @@ def _first_encoder(
         pictures = [image for _, _, image in islice(images, SAMPLE_PICTURES)]
         torch.manual_seed(settings.seed)  # the new layers' first weights
         save_encoder(make_encoder(settings.matcher, captions, pictures), folder)
-    return load_encoder(folder)
+    encoder = load_encoder(folder)
+    # On a copy: a base that cannot be adapted is told now, not after an hour of caching.
+    add_adapters(deepcopy(encoder), settings.matcher.adapter, settings.matcher.adapter_rank)
+    check_interpolation(encoder, settings.training.base_share)
+    return encoder
 
 
 def _text_key(texts: list[str], encoder: Path) -> str:
@@ -205,6 +229,9 @@ def _plan(
         seed=settings.seed,
         catalog=catalog.manifest.fingerprint,
         facts={},
+        teacher=str(folder / "teacher") if settings.training.teacher else "",
+        adapter=settings.matcher.adapter,
+        adapter_rank=settings.matcher.adapter_rank,
     )
 
 
@@ -216,9 +243,10 @@ def _settle(encoder: Encoder, store: FeatureStore, table: PairTable, seed: int) 
     encoder.settle({name: torch.from_numpy(x) for name, x in store.take(rows).items()})
 
 
-def _facts(table: PairTable, valset: ValSet, given: Settings) -> dict[str, str]:
+def _facts(table: PairTable, valset: ValSet, given: Settings, asked: int) -> dict[str, str]:
     """What was derived from the data and the model, for the summary."""
     training = given.training
+    unanswered = asked - len(valset.query_ids)
     passes, steps = passes_of(len(table), training.batch), steps_of(len(table), training.batch)
     why = f"so that an epoch has {MIN_STEPS} steps" if passes > 1 else "enough steps"
     return {
@@ -226,7 +254,8 @@ def _facts(table: PairTable, valset: ValSet, given: Settings) -> dict[str, str]:
         "captions": f"{len(table.caption_text):,}",
         "epoch": f"{steps} steps of {training.batch} pairs, {passes} pass(es): {why}",
         "val": f"{len(valset.query_ids):,} queries on {len(valset.gallery_rows):,} pictures "
-        f"(all of val, and train up to {GALLERY:,})",
+        f"(all of val, and train up to {GALLERY:,})"
+        + (f"; {unanswered:,} more ask for no picture that is there" if unanswered else ""),
         **reasons(given.matcher, training),
     }
 

@@ -8,7 +8,8 @@ Heavy imports stand in the functions: Ray's controller imports this module too.
 
 import os
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,8 +18,15 @@ import ray
 from ray import train
 from ray.train.torch import TorchTrainer
 
-from xmodal.errors import ServiceError
+from xmodal.errors import ServiceError, TrainingError
 from xmodal.findings import Finding, read_findings
+from xmodal.training.divergence import (
+    DIVERGED_FILE,
+    SHOWN,
+    Diverged,
+    note_divergence,
+    read_divergence,
+)
 from xmodal.training.history import Metrics, Report, followed, write_history
 
 if TYPE_CHECKING:
@@ -68,6 +76,7 @@ def train_encoder(
         CatalogError: nothing to train on, or nothing to pick a checkpoint by.
         ServiceError: the cluster has not the processors that the workers need.
         UnhealthyRun: there is nothing to learn, and `training.doctor` is `stop`.
+        TrainingError: the loss is no number any more; the last checkpoint is kept.
     """
     from xmodal.training.doctor.visit import Visit
     from xmodal.training.finish import finish, finished
@@ -79,7 +88,7 @@ def train_encoder(
     visit = Visit(plan, folder, on_finding)
     if (done := finished(folder)) is None:
         visit.before(catalog)
-        with followed(folder, visit.after_epoch(report)):
+        with followed(folder, visit.after_epoch(report)), _told(catalog, folder):
             best, last = fit_run(plan, home / "runs", run)
         done = finish(folder, plan, best, last)
     return _result(folder, done)
@@ -108,7 +117,7 @@ def prepare_run(
 ) -> "TrainPlan":
     """Features cached by Ray Data, pairs and `val`; see `prepare` and `within_budget`."""
     from xmodal.retrieval.embed import FeatureStore
-    from xmodal.retrieval.ray_embed import embed_catalog
+    from xmodal.retrieval.ray_embed import embed_catalog, embed_matcher
     from xmodal.training.budget import shorter_run, within_budget
     from xmodal.training.prepare import TEXT_SHARE, prepare
 
@@ -125,7 +134,12 @@ def prepare_run(
             progress=lambda products: progress(share * products),
         )
 
-    plan = prepare(home, catalog, settings, run, embed, progress=progress)
+    def embed_teacher(matcher: Path) -> FeatureStore:
+        return embed_matcher(home, catalog, matcher, actors=settings.index.actors)
+
+    plan = prepare(
+        home, catalog, settings, run, embed, embed_teacher=embed_teacher, progress=progress
+    )
     folder = home / "runs" / run
     plan = within_budget(plan, folder, catalog, settings, shares=shares)
     if (shorter := shorter_run(folder)) is not None:
@@ -141,8 +155,13 @@ def fit_run(
     worker_cpus: float = WORKER_CPUS,
     callbacks: list[Any] | None = None,
 ) -> tuple[Path, Path]:
-    """Run the workers to the end. Returns the folders of the best and of the last checkpoint."""
+    """Run the workers to the end. Returns the folders of the best and of the last checkpoint.
+
+    Raises:
+        Diverged: the loss is no number any more.
+    """
     check_resources(plan.training, worker_cpus)
+    (storage / run / DIVERGED_FILE).unlink(missing_ok=True)
     # Ray empties a worker's reports at this interval: 2 s of default are an epoch of a small shop.
     os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", "0.2")
     result = TorchTrainer(
@@ -153,21 +172,29 @@ def fit_run(
             use_gpu=plan.training["gpu"],
             resources_per_worker=worker_resources(plan.training, worker_cpus),
         ),
-        run_config=train.RunConfig(
-            name=run,
-            storage_path=str(storage),
-            failure_config=train.FailureConfig(max_failures=plan.training["retries"]),
-            # The best by retrieval; Ray keeps the last beside it, to resume from.
-            checkpoint_config=train.CheckpointConfig(
-                num_to_keep=1, checkpoint_score_attribute=OBJECTIVE
-            ),
-            callbacks=callbacks,
-        ),
+        run_config=_run_config(run, storage, plan.training["retries"], callbacks),
     ).fit()
+    if (where := read_divergence(storage / run)) is not None:
+        raise Diverged(where)
     best = result.get_best_checkpoint(OBJECTIVE, "max")
     assert best is not None
     assert result.checkpoint is not None
     return Path(best.path), Path(result.checkpoint.path)
+
+
+def _run_config(
+    run: str, storage: Path, retries: int, callbacks: list[Any] | None
+) -> train.RunConfig:
+    return train.RunConfig(
+        name=run,
+        storage_path=str(storage),
+        failure_config=train.FailureConfig(max_failures=retries),
+        # The best by retrieval; Ray keeps the last beside it, to resume from.
+        checkpoint_config=train.CheckpointConfig(
+            num_to_keep=1, checkpoint_score_attribute=OBJECTIVE
+        ),
+        callbacks=callbacks,
+    )
 
 
 def worker_resources(training: Mapping[str, Any], worker_cpus: float) -> dict[str, float]:
@@ -207,7 +234,24 @@ def _worker(config: dict[str, Any]) -> None:
             write_history(folder, trainee.progress.history)
 
     where = (plan.resume or None) if checkpoint is None else checkpoint.path
-    train_worker(plan, get_device(), _wrap(plan), keep, where)
+    try:
+        train_worker(plan, get_device(), _wrap(plan), keep, where)
+    except Diverged as error:
+        # Told, not raised: Ray would start again from the checkpoint, and end in the same place.
+        if context.get_world_rank() == 0:
+            note_divergence(folder, error.where)
+
+
+@contextmanager
+def _told(catalog: "Catalog", folder: Path) -> Iterator[None]:
+    """A divergence inside the block is told with the products' ids, not their rows."""
+    try:
+        yield
+    except Diverged as error:
+        where = error.where
+        ids = catalog.products(["product_id"])["product_id"].take(where.products[:SHOWN])
+        line = where.line(ids.to_pylist(), kept=str(folder) if where.epoch else "")
+        raise TrainingError(line) from error
 
 
 def _wrap(plan: "TrainPlan") -> Any:

@@ -3,7 +3,8 @@
 from xmodal.settings import MatcherSettings, Settings, TrainingSettings
 
 # Heads and words from scratch want a high rate; a dual encoder forgets above 1e-4.
-_RATES = {"towers": 1e-3, "dual encoder": 3e-5}
+# Adapters start at nothing and want about ten times the rate of full tuning.
+_RATES = {"towers": 1e-3, "dual encoder": 3e-5, "dual encoder with adapters": 3e-4}
 
 
 def derived(settings: Settings) -> Settings:
@@ -23,4 +24,6 @@ def reasons(matcher: MatcherSettings, given: TrainingSettings) -> dict[str, str]
 
 def _kind(matcher: MatcherSettings) -> str:
     is_dual = matcher.base.startswith(("open_clip:", "transformers:"))
+    if is_dual and matcher.adapter != "none":
+        return "dual encoder with adapters"
     return "dual encoder" if is_dual else "towers"

@@ -3,7 +3,7 @@
 Shapes: Q queries, N gallery pictures, B rows of this worker, D embedding.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import torch
@@ -27,8 +27,8 @@ def retrieval(
     encoder: Encoder, valset: ValSet, images: Rows, texts: Rows, device: torch.device
 ) -> Metrics:
     """Text-to-image figures of the encoder as it is; alike on all workers, who share the work."""
-    gallery_ND = _encode(encoder.image_head, images, valset.gallery_rows, device)
-    query_QD = _encode(encoder.text_head, texts, valset.query_rows, device)
+    gallery_ND = encode_rows(encoder.image_head, images, valset.gallery_rows, device)
+    query_QD = encode_rows(encoder.text_head, texts, valset.query_rows, device)
     metrics = [_judge(valset, query_QD, gallery_ND) if world_rank() == 0 else {}]
     if world_size() > 1:
         # One judge: were the workers to differ in a last bit, they would stop at other epochs.
@@ -61,8 +61,11 @@ def _judge(valset: ValSet, query_QD: Tensor, gallery_ND: Tensor) -> Metrics:
 
 
 @torch.no_grad()
-def _encode(
-    head: Callable[[Features], Tensor], store: Rows, rows: list[int], device: torch.device
+def encode_rows(
+    head: Callable[[Features], Tensor],
+    store: Rows,
+    rows: Sequence[int] | Ints,
+    device: torch.device,
 ) -> Tensor:
     """Vectors of `rows`, (N, D) on the CPU; each worker encodes its share and all get all."""
     share = -(-len(rows) // world_size())

@@ -10,20 +10,24 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from xmodal.matcher.adapters import add_adapters, is_adapter
+from xmodal.matcher.averaging import MovingAverage
 from xmodal.matcher.encoder import Encoder
 from xmodal.matcher.heads import ImageHead, TextHead
 from xmodal.matcher.saved import load_encoder
 from xmodal.retrieval.embed import open_store
 from xmodal.settings import TrainingSettings
 from xmodal.training.batches import Sampler
-from xmodal.training.captions import load_table
+from xmodal.training.captions import Ints, load_table
 from xmodal.training.gather import world_rank, world_size
 from xmodal.training.held_out import load_valset
 from xmodal.training.loop import Metrics, Progress, Trainee, fit
 from xmodal.training.losses.choice import make_loss
+from xmodal.training.mining import mine
 from xmodal.training.optimise import make_optimizer, make_schedule
 from xmodal.training.prepare import TrainPlan
 from xmodal.training.state import restore_state
+from xmodal.training.teacher import open_teacher
 from xmodal.training.texts import TextStore
 from xmodal.training.validate import retrieval
 
@@ -56,6 +60,7 @@ def train_worker(
         seed=plan.seed,
         rank=world_rank(),
         workers=world_size(),
+        teacher=open_teacher(Path(plan.teacher)) if recipe.loss == "distill" else None,
     )
     trainee = make_trainee(plan, recipe, sampler.steps, device, wrap)
     if checkpoint is not None:
@@ -67,6 +72,7 @@ def train_worker(
         recipe,
         validate=lambda: retrieval(trainee.encoder, valset, images, texts, device),
         report=lambda metrics: keep(trainee, metrics),
+        mine=_miner(trainee, sampler) if recipe.mining else None,
     )
     return trainee
 
@@ -76,6 +82,8 @@ def make_trainee(
 ) -> Trainee:
     """The plan's encoder before its first step, with optimiser and schedule."""
     encoder = load_encoder(Path(plan.encoder))
+    torch.manual_seed(plan.seed)  # the adapters' first weights
+    add_adapters(encoder, plan.adapter, plan.adapter_rank)
     set_dropout(encoder, plan.dropout)
     # The layout that convolutions want, where the tuned blocks have any.
     encoder = encoder.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -95,7 +103,13 @@ def make_trainee(
         progress=Progress(),
         device=device,
         loss=loss,
+        average=MovingAverage(encoder.trained_state(), recipe.ema) if recipe.ema else None,
     )
+
+
+def _miner(trainee: Trainee, sampler: Sampler) -> Callable[[int], Ints]:
+    stores = sampler.images, sampler.texts
+    return lambda epoch: mine(trainee.encoder, sampler.table, *stores, (sampler.seed, epoch))
 
 
 def ddp_options(accumulate: int) -> dict[str, bool]:
@@ -119,7 +133,15 @@ def set_dropout(encoder: nn.Module, share: float) -> None:
 
 
 def pretrained_weights(encoder: Encoder) -> list[nn.Parameter]:
-    """Trained parameters that were pretrained: those of the upper blocks and of the text tower."""
+    """Trained parameters that were pretrained: those of the upper blocks and of the text tower.
+
+    Adapters in them are new.
+    """
     tuned = (getattr(encoder, name, None) for name in ("tuned", "text"))
     parts = [part for part in tuned if isinstance(part, nn.Module)]
-    return [weight for part in parts for weight in part.parameters() if weight.requires_grad]
+    return [
+        weight
+        for part in parts
+        for name, weight in part.named_parameters()
+        if weight.requires_grad and not is_adapter(name)
+    ]

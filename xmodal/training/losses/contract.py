@@ -37,6 +37,11 @@ class Teacher:
     image_BE: Tensor
     log_scale: float
 
+    def to(self, device: torch.device) -> "Teacher":
+        """The same on `device`."""
+        text_BE = self.text_BE.to(device, non_blocking=True)
+        return Teacher(text_BE, self.image_BE.to(device, non_blocking=True), self.log_scale)
+
 
 @dataclass(frozen=True)
 class Labels:
