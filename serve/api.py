@@ -12,6 +12,8 @@ from serve.limits import Limits
 from serve.problems import Problem, add_handlers, render
 from serve.schemas import (
     ErrorAnswer,
+    ExplainAnswer,
+    ExplainRequest,
     FacetsAnswer,
     Health,
     ProductAnswer,
@@ -63,6 +65,11 @@ def _add_search(api: FastAPI, service: Service) -> None:
     async def search(request: SearchRequest) -> SearchAnswer:
         """The products that fit best, best first."""
         return await service.search(request)
+
+    @api.post("/v1/explain", responses={**_ERRORS, **_GONE})
+    async def explain(request: ExplainRequest) -> ExplainAnswer:
+        """The words of a text and the regions of a product's picture that made its score."""
+        return await service.explain(request)
 
     @api.get("/v1/facets", responses=_ERRORS)
     async def facets() -> FacetsAnswer:

@@ -101,6 +101,40 @@ class SearchAnswer(BaseModel):
     false where `probability` is null."""
 
 
+class ExplainRequest(BaseModel):
+    """A text and a product that it found."""
+
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+
+    text: Text
+    """What was looked for."""
+    product_id: Annotated[str, StringConstraints(min_length=1, max_length=1000)]
+    """The product whose score is explained; it must have a picture."""
+
+
+class WordWeight(BaseModel):
+    """A word of the text, and what the score loses without it."""
+
+    text: str
+    start: int
+    stop: int
+    weight: float
+
+
+class ExplainAnswer(BaseModel):
+    """A score taken apart by deletion: the weights need not add up to it."""
+
+    score: float
+    """As in a search: the reranker's logit where the release has one, else the cosine."""
+    words: list[WordWeight]
+    regions: list[list[float]]
+    """What the score loses where a cell of the picture is painted over, row by row from the top.
+    The grid lies over the picture as the matcher sees it, borders included."""
+    drawing: str
+    """Picture, weights and words as one SVG."""
+    release: ReleaseIds
+
+
 class ProductAnswer(BaseModel):
     """Everything the catalogue shows of one product."""
 

@@ -11,10 +11,20 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from serve.explainer import Explainer
 from serve.holder import Holder
 from serve.pictures import Pictures
 from serve.problems import Problem
-from serve.schemas import Hit, ReleaseIds, SearchAnswer, SearchRequest, decode_image
+from serve.schemas import (
+    ExplainAnswer,
+    ExplainRequest,
+    Hit,
+    ReleaseIds,
+    SearchAnswer,
+    SearchRequest,
+    WordWeight,
+    decode_image,
+)
 from xmodal.catalog.store import Catalog
 from xmodal.index.facets import Facets, as_filter
 from xmodal.index.products import Product, Products
@@ -33,6 +43,7 @@ class Shelf:
     products: Products
     facets: Facets
     catalog: Catalog
+    explainer: Explainer
 
 
 @dataclass(frozen=True)
@@ -73,6 +84,25 @@ class Service:
                 degraded=list(answer.degraded),
                 took_ms=dict(answer.took_ms),
                 no_good_match=answer.no_good_match,
+            )
+
+    async def explain(self, request: ExplainRequest) -> ExplainAnswer:
+        """Why a text finds a product. Raises Problem 404, or Overloaded."""
+        async with self.holder.use() as held:
+            row = held.part.products.row_of(request.product_id)
+            if row is None:
+                raise Problem(404, "not_found", f"no product {request.product_id!r}", "product_id")
+            found = await held.part.explainer.explain(request.text, row)
+            if found is None:
+                message = f"product {request.product_id!r} has no picture to explain"
+                raise Problem(404, "no_picture", message, "product_id")
+            why, drawing = found
+            return ExplainAnswer(
+                score=why.score,
+                words=[WordWeight(**vars(word)) for word in why.words],
+                regions=why.region_GG.tolist(),
+                drawing=drawing,
+                release=_ids(held.release),
             )
 
     async def product(self, product_id: str) -> Product:

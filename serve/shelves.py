@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+from serve.explainer import Explainer
 from serve.service import Shelf
 from xmodal.catalog.store import open_catalog
 from xmodal.index.facets import Facets
@@ -27,9 +28,11 @@ def fused(home: Path, depth: int) -> Opener:
 
     async def open_shelf(release: Release) -> Shelf:
         def load() -> Shelf:
-            searcher, index = open_searcher(parts_of(home, release), pools, depth)
+            parts = parts_of(home, release)
+            searcher, index = open_searcher(parts, pools, depth)
             catalog = open_catalog(home / "catalogs" / release.catalog)
-            return Shelf(searcher, index.products, index.facets, catalog)
+            explainer = Explainer(parts.matcher, catalog)
+            return Shelf(searcher, index.products, index.facets, catalog, explainer)
 
         shelf = await asyncio.to_thread(load)
         await warm(shelf.searcher)
@@ -50,7 +53,8 @@ def spread(home: Path, make_searcher: Callable[[Release, Parts], Searcher]) -> O
         def load() -> Shelf:
             catalog = open_catalog(home / "catalogs" / release.catalog)
             searcher = make_searcher(release, parts)
-            return Shelf(searcher, Products(parts.index), Facets.open(parts.index), catalog)
+            products, facets = Products(parts.index), Facets.open(parts.index)
+            return Shelf(searcher, products, facets, catalog, Explainer(parts.matcher, catalog))
 
         shelf = await asyncio.to_thread(load)
         await warm(shelf.searcher)

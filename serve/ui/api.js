@@ -8,10 +8,10 @@ export class Trouble extends Error {
   }
 }
 
-export const search = (request, signal) =>
-  call("/v1/search", { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(request), signal });
+export const search = (request, signal) => post("/v1/search", request, signal);
 export const facets = () => call("/v1/facets").then((body) => body.facets);
 export const product = (id) => call(`/v1/products/${path(id)}`);
+export const explain = (text, id) => post("/v1/explain", { text, product_id: id });
 export const ready = () => call("/readyz");
 export const imageUrl = (id) => `/v1/products/${path(id)}/image`;
 
@@ -42,6 +42,9 @@ export async function encode(file) {
   pen.drawImage(bitmap, 0, 0, canvas.width, canvas.height);
   return base64(await new Promise((done) => canvas.toBlob(done, "image/jpeg", 0.92)));
 }
+
+const post = (url, body, signal) =>
+  call(url, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body), signal });
 
 async function call(url, options) {
   const answer = await reach(url, options);

@@ -158,9 +158,29 @@ const pictureIn = (list) => [...(list || [])].find((file) => file.type.startsWit
 async function openProduct(hit) {
   fillProduct(hit, null);
   $("product-similar").onclick = () => similar(hit);
+  $("product-why").hidden = !state.text;
+  $("product-why").onclick = () => why(state.text, hit);
+  $("why").hidden = true;
   $("product").showModal();
   const more = await api.product(hit.product_id).catch(() => null);
   if (more && $("product-id").textContent === hit.product_id) fillProduct(hit, more);
+}
+
+/** Under the product, what in its picture and in the words asked for made the score. */
+async function why(text, hit) {
+  $("why").hidden = false;
+  $("why-drawing").hidden = true;
+  $("why-says").textContent = "Taking the score apart…";
+  try {
+    const answer = await api.explain(text, hit.product_id);
+    if ($("product-id").textContent !== hit.product_id) return;
+    $("why-drawing").src = `data:image/svg+xml,${encodeURIComponent(answer.drawing)}`;
+    $("why-drawing").alt = answer.words.map((word) => `${word.text} ${word.weight.toFixed(2)}`).join(", ");
+    $("why-drawing").hidden = false;
+    $("why-says").textContent = "Without what glows, in the picture or in the words, the score falls; without what is blue, it rises.";
+  } catch (problem) {
+    if ($("product-id").textContent === hit.product_id) $("why-says").textContent = problem.message;
+  }
 }
 
 // Ideas for a first search, made of the shop's own attributes

@@ -3,6 +3,7 @@
 import asyncio
 import base64
 
+import numpy as np
 import pytest
 from starlette.testclient import TestClient
 
@@ -250,3 +251,22 @@ def test_too_many_at_once_are_refused_in_our_shape(release):
         return seen
 
     assert sorted(asyncio.run(run())) == [(200, None)] * 4 + [(429, b"1")]
+
+
+def test_a_hit_is_explained(client):
+    hit = search(client, text="red shoe", limit=1).json()["hits"][0]
+    asked = {"text": "red shoe", "product_id": hit["product_id"]}
+    answer = client.post("/v1/explain", json=asked).json()
+    assert [word["text"] for word in answer["words"]] == ["red", "shoe"]
+    assert [word["start"] for word in answer["words"]] == [0, 4]
+    assert np.array(answer["regions"]).shape == (8, 8)
+    assert answer["score"] == pytest.approx(hit["score"], abs=0.05)
+    assert answer["drawing"].startswith("<svg")
+    assert answer["release"]["matcher"] == "xmodal/1"
+
+
+def test_what_is_not_there_is_not_explained(client):
+    answer = client.post("/v1/explain", json={"text": "red shoe", "product_id": "nobody"})
+    assert error(answer) == (404, "not_found", "product_id")
+    answer = client.post("/v1/explain", json={"text": " ", "product_id": "p007"})
+    assert error(answer)[0] == 400

@@ -7,6 +7,7 @@ that keeps it within seconds.
 from collections.abc import Callable, Sequence
 
 from xmodal.evaluation.calibration import calibration
+from xmodal.evaluation.explanations import explanations
 from xmodal.evaluation.faithfulness import faithfulness
 from xmodal.evaluation.health import doctor
 from xmodal.evaluation.leaks import leaks
@@ -24,6 +25,7 @@ ANALYSES: tuple[Analysis, ...] = (
     robustness,
     missing_fields,
     calibration,
+    explanations,
 )
 
 

@@ -10,7 +10,7 @@ import re
 import unicodedata
 import zlib
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,6 +53,28 @@ def ngrams(text: str) -> list[str]:
         for size in (2,) if glue else (2, 3):
             longer += [glue.join(run[i : i + size]) for i in range(len(run) - size + 1)]
     return singles + longer
+
+
+def units(text: str, known: Container[str]) -> list[tuple[int, int]]:
+    """Where each word stands in the text, as a reader would part it.
+
+    Unspaced runs are cut into the longest terms of at most three characters that are `known`,
+    from the left; a character that begins none stands alone.
+
+    >>> [text[a:b] for text in ["Red 红色运动鞋"] for a, b in units(text, {"红色", "运动鞋"})]
+    ['Red', '红色', '运动鞋']
+    """
+    found = []
+    for match in _RUN.finditer(text):
+        start, stop = match.span()
+        while match["unspaced"] and start < stop:
+            sizes = (size for size in (3, 2) if text[start : start + size] in known)
+            end = min(stop, start + next(sizes, 1))
+            found.append((start, end))
+            start = end
+        if not match["unspaced"]:
+            found.append((start, stop))
+    return found
 
 
 @dataclass(frozen=True)
