@@ -74,6 +74,7 @@ KNOBS = [
     "evaluation.bootstrap",
     "evaluation.max_queries",
     "evaluation.false_alarm_rate",
+    "evaluation.gains",
     "index.actors",
     "serve.host",
     "serve.port",

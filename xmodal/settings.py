@@ -7,7 +7,7 @@ Reading and layering are in `xmodal/layers.py`.
 
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, model_validator
 
 LossName = Literal["info_nce", "siglip", "gcl", "margin", "distill"]
 
@@ -189,12 +189,19 @@ class EvaluationSettings(Branch):
     """How a run is judged."""
 
     bootstrap: int = Field(default=1000, ge=100)
-    """Resamples of the paired bootstrap."""
+    """Resamples of the paired bootstrap and of the permutation test."""
     max_queries: int = Field(default=2000, ge=1)
     """Most queries of a part that are judged; more are sampled by the seed."""
     false_alarm_rate: float = Field(default=0.05, gt=0, lt=0.5)
     """Share of answerable queries that may be told that nothing fits well; a larger one finds more
     of those that the shop cannot answer."""
+    gains: tuple[NonNegativeFloat, NonNegativeFloat, NonNegativeFloat, NonNegativeFloat] = (
+        0,
+        1,
+        2,
+        3,
+    )
+    """What nDCG gives for a product of grade 0, 1, 2 and 3; ESCI's paper: 0, 0.01, 0.1, 1."""
 
 
 class IndexSettings(Branch):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from xmodal.evaluation.slices import slice_means
+from xmodal.evaluation.slices import OTHERS, slice_means
 
 
 def table(values):
@@ -16,9 +16,28 @@ def test_each_language_has_its_mean():
     assert found["lang"]["en"] == pytest.approx({"queries": 30, "mrr@10": 0.5})
 
 
-def test_a_group_of_one_large_value_is_no_slice():
+def test_too_small_a_value_has_its_size_and_no_mean():
     langs = {f"q{i:02d}": "zh" if i < 19 else "en" for i in range(50)}
-    assert slice_means(table([1.0] * 50), {"lang": langs}) == {}
+    found = slice_means(table([1.0] * 50), {"lang": langs})
+    assert found["lang"] == {"en": {"queries": 31, "mrr@10": 1.0}, "zh": {"queries": 19}}
+
+
+def test_a_group_of_one_value_is_no_slice():
+    assert slice_means(table([1.0] * 50), {"lang": {f"q{i:02d}": "en" for i in range(50)}}) == {}
+
+
+def test_nothing_large_enough_is_no_slice():
+    assert slice_means(table([1.0] * 50), {"id": {f"q{i:02d}": str(i) for i in range(50)}}) == {}
+
+
+def test_of_many_values_the_largest_are_shown_and_the_rest_is_one():
+    kinds = {f"q{i:02d}": "shoe" if i < 30 else f"kind {i}" for i in range(60)}
+    found = slice_means(table([1.0] * 30 + [0.0] * 30), {"kind": kinds})["kind"]
+    assert next(iter(found)) == "shoe"
+    assert list(found)[-1] == OTHERS
+    assert len(found) == 13
+    assert sum(row["queries"] for row in found.values()) == 60
+    assert found["shoe"]["mrr@10"] == 1.0
 
 
 def test_queries_without_a_value_are_in_no_slice():

@@ -66,3 +66,10 @@ def test_system_metrics_are_sampled(tracker):
 def test_a_server_that_is_not_there_is_one_line(tmp_path):
     with pytest.raises(ServiceError, match="no tracking store at http://127.0.0.1:9"):
         Tracker(tmp_path, uri="http://127.0.0.1:9")
+
+
+def test_an_artifact_has_a_page_below_the_server(tracker):
+    with tracker.run("one") as run:
+        assert run.page("report/report.html") == (
+            f"#/experiments/{tracker.experiment_id}/runs/{run.id}/artifacts/report/report.html"
+        )

@@ -1,4 +1,7 @@
-"""Queries to look at: the best and the worst of one system, with pictures as data URIs."""
+"""Queries to look at: where the last system gains most, where it loses, and what it still misses.
+
+Pictures are small JPEGs as data URIs.
+"""
 
 import base64
 import io
@@ -16,37 +19,51 @@ _SIDE = 168  # pixels: twice the size on the page, for sharp screens
 
 @dataclass(frozen=True)
 class Picked:
-    """One query, its answer and what it should have found, as product ids."""
+    """One query, what it should have found, and the answers before and after, as product ids."""
 
-    query: str
     text: str
-    relevant: str
+    relevant: str  # the product of the highest grade
     grades: Mapping[str, int]
-    answer: list[str]
-    rank: float
-    rank_before: float  # of the first system
+    before: list[str]  # of the first system
+    after: list[str]
+    rank_before: float
+    rank_after: float
 
 
-def pick(evaluation: Evaluation, result: Result, count: int) -> tuple[list[Picked], list[Picked]]:
-    """The best queries (with the largest gain over the first system) and the worst ones."""
-    first = next(one for one in evaluation.results if (one.part, one.task) == _place(result))
-    ranks, before = result.per_query[RANK], first.per_query[RANK]
-    quality = result.per_query["ndcg@10"]
-    by_gain = sorted(ranks, key=lambda q: (-quality[q], ranks[q] - before[q], q))
-    best = by_gain[:count]
-    chosen = set(best)
-    by_rank = sorted(ranks, key=lambda q: (-ranks[q], quality[q], q))
-    worst = [query for query in by_rank if query not in chosen][:count]
-    task = evaluation.tasks[f"{result.part} {result.task}"]
+@dataclass(frozen=True)
+class Examples:
+    """Some queries of each sort; no query is in two."""
+
+    wins: list[Picked]
+    losses: list[Picked]
+    missed: list[Picked]
+
+
+def pick(evaluation: Evaluation, first: Result, last: Result, count: int) -> Examples:
+    """`count` queries of each sort, those with the largest change of nDCG@10 first."""
+    quality, before = last.per_query["ndcg@10"], first.per_query["ndcg@10"]
+    ranks, were = last.per_query[RANK], first.per_query[RANK]
+    change = {query: quality[query] - before[query] for query in quality}
+    task = evaluation.tasks[f"{last.part} {last.task}"]
 
     def picked(query: str) -> Picked:
         grades = task.qrels[query]
-        wanted = max(sorted(grades), key=lambda product: grades[product])
-        text = task.texts[query]
-        top = result.top.get(query, [])[:_SHOWN]
-        return Picked(query, text, wanted, grades, top, ranks[query], before[query])
+        return Picked(
+            text=task.texts[query],
+            relevant=max(sorted(grades), key=lambda product: grades[product]),
+            grades=grades,
+            before=first.top.get(query, [])[:_SHOWN],
+            after=last.top.get(query, [])[:_SHOWN],
+            rank_before=were[query],
+            rank_after=ranks[query],
+        )
 
-    return [picked(query) for query in best], [picked(query) for query in worst]
+    up = sorted((q for q in change if change[q] > 0), key=lambda q: (-change[q], q))[:count]
+    down = sorted((q for q in change if change[q] < 0), key=lambda q: (change[q], q))[:count]
+    seen = {*up, *down}
+    lost = [q for q in sorted(ranks, key=lambda q: (-ranks[q], quality[q], q)) if q not in seen]
+    missed = [query for query in lost if quality[query] == 0][:count]
+    return Examples(*([picked(query) for query in some] for some in (up, down, missed)))
 
 
 def thumbnails(catalog: Catalog, products: Collection[str]) -> dict[str, str]:
@@ -59,10 +76,6 @@ def thumbnails(catalog: Catalog, products: Collection[str]) -> dict[str, str]:
                 found[product] = _data_uri(encoded)
                 break
     return found
-
-
-def _place(result: Result) -> tuple[str, str]:
-    return result.part, result.task
 
 
 def _data_uri(encoded: bytes) -> str:

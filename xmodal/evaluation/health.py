@@ -10,7 +10,7 @@ from statistics import fmean, variance
 from xmodal.evaluation.judge import Evaluation
 from xmodal.evaluation.sections import Judged, Section, Table
 from xmodal.evaluation.significance import compare
-from xmodal.evaluation.slices import FEWEST, attribute_slices
+from xmodal.evaluation.slices import FEWEST
 from xmodal.findings import Finding, verdict
 
 METRIC = "mrr@10"
@@ -23,7 +23,7 @@ Groups = Mapping[str, Mapping[str, str]]  # group to query id to its value
 
 def doctor(judged: Judged) -> Section:
     """All that was found about the run, before, during and after."""
-    found = [*judged.findings, *check_judged(judged.evaluation, query_groups(judged))]
+    found = [*judged.findings, *check_judged(judged.evaluation, query_groups(judged.evaluation))]
     rows = tuple((one.name, one.severity, one.when, one.seen, one.mend) for one in found)
     table = Table(("finding", "severity", "seen", "what", "mend"), rows)
     return Section(
@@ -35,11 +35,10 @@ def doctor(judged: Judged) -> Section:
     )
 
 
-def query_groups(judged: Judged) -> dict[str, Groups]:
-    """By part, what parts its text queries: their language, and attributes of what they seek."""
-    tasks = [one for one in judged.evaluation.tasks.values() if one.name == "text-image"]
-    attributes = attribute_slices(judged.catalog, tasks)
-    return {task.part: {"lang": task.langs, **attributes} for task in tasks}
+def query_groups(evaluation: Evaluation) -> dict[str, Groups]:
+    """By part, what parts its text queries."""
+    asked = {key: task for key, task in evaluation.tasks.items() if task.name == "text-image"}
+    return {task.part: evaluation.groups[key] for key, task in asked.items()}
 
 
 def check_judged(evaluation: Evaluation, groups: Mapping[str, Groups]) -> list[Finding]:

@@ -5,26 +5,36 @@
 A system is a contender (`base`, `tuned`) or a contender with its reranker (`tuned + rerank`).
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
 
 from xmodal.catalog.store import Catalog
 from xmodal.evaluation.gallery import Gallery, open_gallery
+from xmodal.evaluation.groups import Groups, Known, query_groups, read_known
 from xmodal.evaluation.rerank import rerank
-from xmodal.evaluation.significance import Comparison, compare
-from xmodal.evaluation.slices import Slices, attribute_slices, slice_means
+from xmodal.evaluation.significance import Comparison, compare, holm, interval
+from xmodal.evaluation.slices import Slices, slice_means
 from xmodal.evaluation.tasks import Task, TaskName, image_task, text_task, title_task
 from xmodal.matcher.saved import Matcher
 from xmodal.retrieval.embed import FeatureStore, embed_pictures, embed_texts
-from xmodal.retrieval.metrics import PerQuery, Run, cut, means, per_query, ranked
+from xmodal.retrieval.metrics import (
+    PerQuery,
+    Run,
+    cut,
+    means,
+    per_query,
+    ranked,
+    recall_curve,
+)
 from xmodal.retrieval.topk import Floats, topk
 from xmodal.settings import Settings
 
 DEPTH = 100
 ALPHA = 0.05
+BOUNDED = ("recall@1", "recall@10", "mrr@10", "ndcg@10")
 HELD_OUT = ("dev", "test", "val")
 COMPARED = ("mrr@10", "recall@10")
 _KEPT = 10  # of an answer, for the report
@@ -48,8 +58,11 @@ class Result:
     task: TaskName
     per_query: PerQuery
     means: dict[str, float]
+    intervals: dict[str, tuple[float, float]]  # 95 %, of the means of BOUNDED
     slices: Slices
     top: dict[str, list[str]]  # query id to the ten best products
+    scores: dict[str, list[float]]  # and to their scores
+    curve: list[float]  # mean recall@k for k = 1 to DEPTH
 
 
 @dataclass(frozen=True)
@@ -62,6 +75,12 @@ class Contrast:
     theirs: str
     metric: str
     found: Comparison
+    corrected: float = 1.0  # the p-value among all contrasts of the evaluation, by Holm
+
+    @property
+    def is_significant(self) -> bool:
+        """Whether the difference is more than chance, all others being tried too."""
+        return self.corrected < ALPHA
 
 
 @dataclass(frozen=True)
@@ -72,6 +91,7 @@ class Evaluation:
     contrasts: list[Contrast]
     tasks: dict[str, Task]  # "part task" to what was asked
     gallery: dict[str, int]  # products and pictures in the gallery
+    groups: dict[str, Groups]  # "part task" to the groups of its queries
 
     def result(self, system: str, part: str, task: TaskName = "text-image") -> Result | None:
         """The result of one system on one task, if it was judged."""
@@ -122,18 +142,19 @@ def evaluate(
     first = contenders[0]
     gallery = open_gallery(catalog, first.store, first.matcher.encoder)
     tasks = make_tasks(catalog, gallery, parts, settings)
-    attributes = attribute_slices(catalog, tasks)
+    known = read_known(catalog, tasks)
+    groups = {_key(task): _groups(task, known) for task in tasks}
     results: list[Result] = []
     for contender in contenders:
         if contender is not first:
             gallery = open_gallery(catalog, contender.store, contender.matcher.encoder)
         for task in tasks:
             for system, run in make_runs(contender, task, gallery, settings.reranker.candidates):
-                results.append(judge(system, task, run, attributes))
+                results.append(judge(system, task, run, groups[_key(task)], settings))
             progress(1 / (len(contenders) * len(tasks)))
     sizes = {"products": len(gallery.shown), "pictures": len(gallery.vector_ND)}
-    named = {f"{task.part} {task.name}": task for task in tasks}
-    return Evaluation(results, contrast(results, tasks, settings), named, sizes)
+    named = {_key(task): task for task in tasks}
+    return Evaluation(results, contrast(results, tasks, settings), named, sizes, groups)
 
 
 def make_tasks(
@@ -177,29 +198,37 @@ def make_runs(
     return found
 
 
-def judge(system: str, task: Task, run: Run, attributes: Mapping[str, Mapping[str, str]]) -> Result:
-    """Score one run. `attributes`: slice name to query id to its value."""
-    table = per_query(run, task.qrels)
-    groups = {"lang": task.langs, **attributes} if task.name == "text-image" else {}
+def judge(system: str, task: Task, run: Run, groups: Groups, settings: Settings) -> Result:
+    """Score one run, as a whole and by `groups` of its queries."""
+    table = per_query(run, task.qrels, gains=settings.evaluation.gains)
+    draws = {"resamples": settings.evaluation.bootstrap, "seed": settings.seed}
+    top = {query: ranked(answer)[:_KEPT] for query, answer in run.items()}
     return Result(
         system=system,
         part=task.part,
         task=task.name,
         per_query=table,
         means=means(table),
+        intervals={name: interval([*table[name].values()], **draws) for name in BOUNDED},
         slices=slice_means(table, groups),
-        top={query: ranked(answer)[:_KEPT] for query, answer in run.items()},
+        top=top,
+        scores={query: [run[query][product] for product in top[query]] for query in run},
+        curve=recall_curve(run, task.qrels, DEPTH),
     )
 
 
 def contrast(
     results: Sequence[Result], tasks: Sequence[Task], settings: Settings
 ) -> list[Contrast]:
-    """Each system against the one before it, on each task."""
+    """Each system against the one before it on each task, and the last against the first.
+
+    The p-values are corrected for the family of all of them.
+    """
     found = []
     for task in tasks:
         here = [one for one in results if (one.part, one.task) == (task.part, task.name)]
-        for theirs, ours in pairwise(here):
+        pairs = [*pairwise(here), *([(here[0], here[-1])] if len(here) > 2 else [])]
+        for theirs, ours in pairs:
             for metric in COMPARED:
                 compared = compare(
                     ours.per_query[metric],
@@ -210,7 +239,16 @@ def contrast(
                 found.append(
                     Contrast(task.part, task.name, ours.system, theirs.system, metric, compared)
                 )
-    return found
+    corrected = holm([one.found.p_value for one in found])
+    return [replace(one, corrected=p) for one, p in zip(found, corrected, strict=True)]
+
+
+def _key(task: Task) -> str:
+    return f"{task.part} {task.name}"
+
+
+def _groups(task: Task, known: Known) -> Groups:
+    return query_groups(task, known) if task.name == "text-image" else {}
 
 
 def _title_run(task: Task, picture_QD: Floats, title_ND: Floats) -> Run:

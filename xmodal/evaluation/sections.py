@@ -3,7 +3,7 @@
 An analysis is a function that gives a `Section`; `analyses.py` lists those that the report runs.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from xmodal.catalog.store import Catalog
@@ -21,6 +21,11 @@ class Judged:
     evaluation: Evaluation
     settings: Settings
     findings: Sequence[Finding] = ()  # the doctor's, before and during the training
+    history: Sequence[Mapping[str, float]] = ()
+    """Of the training that made the last contender: a row of figures an epoch."""
+
+
+Row = tuple[str | int | float | None, ...]
 
 
 @dataclass(frozen=True)
@@ -28,7 +33,7 @@ class Table:
     """Rows of plain values under a head; floats are shown with four digits."""
 
     head: tuple[str, ...]
-    rows: tuple[tuple[str | int | float | None, ...], ...]
+    rows: tuple[Row, ...]
     """None: nothing was measured; the page says so instead of a number."""
     caption: str = ""
 

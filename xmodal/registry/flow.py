@@ -21,7 +21,7 @@ from xmodal.index.version import open_index
 from xmodal.matcher.encoder import Encoder
 from xmodal.matcher.parity import check_reload_parity
 from xmodal.matcher.saved import load_encoder, read_facts
-from xmodal.registry.judged import SHOWN, evaluate_tracked
+from xmodal.registry.judged import REPORT, SHOWN, evaluate_tracked
 from xmodal.registry.measure import measure, sample
 from xmodal.registry.pointer import MatcherVersion
 from xmodal.registry.promotion import (
@@ -167,8 +167,12 @@ class Flow:
             say(f"a fresh process gives the same vectors (largest difference {worst:.1e})")
             with tracked(self.home, self.settings, catalog, str(trained["run"])) as run:
                 about = VersionFacts(
-                    _describe(catalog, judged),
-                    {"catalog": catalog.manifest.id, "base": self.settings.matcher.base},
+                    _describe(catalog, judged, run.page(REPORT)),
+                    {
+                        "catalog": catalog.manifest.id,
+                        "base": self.settings.matcher.base,
+                        "report": f"runs:/{run.id}/{REPORT}",
+                    },
                     facts.evaluation,
                     encoder.dim,
                 )
@@ -282,12 +286,13 @@ def _objective(record: Record) -> float:
     return float(record["metrics"][OBJECTIVE])
 
 
-def _describe(catalog: Catalog, judged: Record) -> str:
-    """Markdown for the version's page: the shop, and what each system reaches on it."""
+def _describe(catalog: Catalog, judged: Record, page: str) -> str:
+    """Markdown for the version's page: the shop, what each system reaches on it, the report."""
     manifest = catalog.manifest
     shop = f"`{Path(manifest.source).name}`: {manifest.n_products:,} products"
     lines = [
         f"Trained on {shop}, {manifest.n_images:,} pictures. Text queries, gallery of pictures.",
+        f"The [report]({page}) has the verdict, intervals, slices and examples.",
         "",
         f"| part | system | {' | '.join(SHOWN)} |",
         f"|---|---|{'---|' * len(SHOWN)}",

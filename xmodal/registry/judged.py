@@ -1,6 +1,7 @@
 """The evaluation as the pipeline runs it: base against tuned against reranked, tracked.
 
-Leaves `<home>/reports/<run>/report.html` and `metrics.json`, both with the run in MLflow too.
+Leaves `<home>/reports/<run>/` with `report.html`, `metrics.json` and `queries.csv`, all of them
+with the run in MLflow too.
 """
 
 from pathlib import Path
@@ -19,7 +20,9 @@ from xmodal.matcher.saved import load_matcher
 from xmodal.registry.stages import Record
 from xmodal.registry.tracked import tracked
 from xmodal.settings import Settings
+from xmodal.training.history import read_history
 
+REPORT = "report/report.html"  # among the run's artifacts
 PARTS = ("val", "dev", "test")
 SHOWN = ("recall@1", "recall@10", "mrr@10", "ndcg@10")
 
@@ -42,9 +45,12 @@ def evaluate_tracked(
         with progress("evaluate", 1.0) as bar:
             found = evaluate(contenders, catalog, PARTS, settings, bar.advance)
         facts = {"run": run, "code": code_version(), "base": settings.matcher.base}
-        judged = Judged(contenders, catalog, found, settings, _doctored(home / "runs" / run))
+        trained = home / "runs" / run
+        judged = Judged(
+            contenders, catalog, found, settings, _doctored(trained), read_history(trained)
+        )
         sections = analyse(judged)
-        for finding in (seen := check_judged(found, query_groups(judged))):
+        for finding in (seen := check_judged(found, query_groups(found))):
             say(finding.line())
         keep_findings(home / "runs" / run, seen, "judged")
         report = write_report(home / "reports" / run, found, catalog, facts, sections)

@@ -94,6 +94,11 @@ class Run:
         if file.exists():
             self.artifact(file)
 
+    def page(self, artifact: str) -> str:
+        """Where MLflow's pages show an artifact of the run, below the server's address."""
+        experiment = self.client.get_run(self.id).info.experiment_id
+        return f"#/experiments/{experiment}/runs/{self.id}/artifacts/{artifact}"
+
     @contextmanager
     def system_metrics(self, every_s: float = 10) -> Iterator[None]:
         """Sample CPU, memory, disk and GPU beside the block."""
