@@ -29,7 +29,7 @@ $(READY): pyproject.toml constraints.txt
 	@test -x $(PY) || $(PYTHON) -m venv .venv || { \
 		echo "error: $(PYTHON) cannot make a virtual environment; on Debian: apt install python3-venv"; exit 2; }
 	@echo "installing into .venv, once: 3 to 5 minutes"
-	$(PY) -m pip install -qq --progress-bar off -c constraints.txt -e ".[offline,dev]"
+	$(PY) -m pip install -qq --progress-bar off -c constraints.txt -e ".[offline,export,dev]"
 	@touch $@
 
 demo: $(READY)  ## the whole job on the demo shop, then its search page on http://127.0.0.1:8000

@@ -25,6 +25,7 @@ def tiny_encoder(
     trained_blocks: int = 2,
     dropout: float = 0.0,
     train_text: bool = False,
+    text_layers: int = 2,
 ) -> Towers:
     """A real encoder of separate towers, of about 0.3 million random weights, for 32 x 32."""
     torch.manual_seed(seed)
@@ -40,15 +41,17 @@ def tiny_encoder(
     )
     vocabulary = Vocabulary.build(texts, limit=1000, min_count=1)
     image_model = make_timm(spec.image_model, spec.image_size)
-    return Towers(spec, image_model, tiny_text(), tiny_tokenizer(texts), vocabulary)
+    return Towers(
+        spec, image_model, tiny_text(layers=text_layers), tiny_tokenizer(texts), vocabulary
+    )
 
 
-def tiny_text(vocabulary: int = 200) -> TextTower:
-    """A BERT of two layers with random weights."""
+def tiny_text(vocabulary: int = 200, layers: int = 2) -> TextTower:
+    """A BERT with random weights."""
     config = BertConfig(
         vocab_size=vocabulary,
         hidden_size=32,
-        num_hidden_layers=2,
+        num_hidden_layers=layers,
         num_attention_heads=2,
         intermediate_size=64,
         max_position_embeddings=64,

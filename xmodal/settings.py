@@ -107,6 +107,8 @@ class TrainingSettings(Branch):
     teacher)."""
     loss_share: float = Field(default=0.5, gt=0, le=1)
     """Share of what `margin` or `distill` adds to InfoNCE, which has the rest."""
+    matryoshka: tuple[int, ...] = ()
+    """Prefixes of a vector, such as 64 and 128 dimensions, that are trained to do for a search."""
     teacher: str | None = None
     """Folder of the saved matcher that `distill` learns from."""
     mining: int = Field(default=0, ge=0)
@@ -211,6 +213,13 @@ class IndexSettings(Branch):
     """Processes that embed; one thread each."""
 
 
+class ExportSettings(Branch):
+    """Smaller and faster forms of a matcher."""
+
+    max_loss: float = Field(default=0.01, ge=0, lt=1)
+    """Share of the float model's R@10 that a form may lose; one that loses more is refused."""
+
+
 class ServeSettings(Branch):
     """The service over HTTP."""
 
@@ -256,6 +265,7 @@ class Settings(Branch):
     tuning: TuningSettings = TuningSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
     index: IndexSettings = IndexSettings()
+    export: ExportSettings = ExportSettings()
     serve: ServeSettings = ServeSettings()
     tracking: TrackingSettings = TrackingSettings()
 

@@ -76,14 +76,7 @@ class TappedTower(nn.Module):
     def without_lower(self, above: int) -> "TappedTower":
         """A copy that holds only the upper blocks: good for `resume` alone."""
         copy = deepcopy(self)
-        name, blocks = _find(copy.model)
-        kept = (
-            type(blocks)(*blocks[-above:])
-            if isinstance(blocks, nn.Sequential)
-            else (nn.ModuleList(blocks[-above:]))
-        )
-        parent, _, attribute = name.rpartition(".")
-        setattr(copy.model.get_submodule(parent), attribute, kept)
+        replace_blocks(copy.model, find_blocks(copy.model)[-above:])
         return copy
 
     def _run(self, pixels_BCHW: Tensor, tap: Tap) -> Tensor:
@@ -172,6 +165,14 @@ class DualEncoder(Encoder):
 def find_blocks(model: nn.Module) -> list[nn.Module]:
     """The model's longest list of blocks of one kind. Raises MatcherError where there is none."""
     return list(_find(model)[1])
+
+
+def replace_blocks(model: nn.Module, blocks: list[nn.Module]) -> None:
+    """Put `blocks` in the place of those that `find_blocks` finds, in a list of the same kind."""
+    name, old = _find(model)
+    kept = type(old)(*blocks) if isinstance(old, nn.Sequential) else nn.ModuleList(blocks)
+    parent, _, attribute = name.rpartition(".")
+    setattr(model.get_submodule(parent), attribute, kept)
 
 
 def trained_blocks(model: nn.Module, wanted: int | None) -> int:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from xmodal.errors import MatcherError
 from xmodal.matcher.encoder import Encoder
+from xmodal.matcher.inputs import Inputs
 from xmodal.matcher.spec import EncoderSpec
 from xmodal.matcher.words import Vocabulary
 from xmodal.settings import MatcherSettings
@@ -61,3 +62,24 @@ def restore_encoder(spec: EncoderSpec, vocabulary: Vocabulary, folder: Path) -> 
 
         return restore_transformers(spec, vocabulary, folder)
     raise MatcherError(f"{folder}/spec.json: unknown family {spec.family!r}")
+
+
+def restore_inputs(spec: EncoderSpec, vocabulary: Vocabulary, folder: Path) -> Inputs:
+    """The preprocessing of the encoder whose parts lie in `folder`, without any model.
+
+    Raises:
+        MatcherError: the tokenizer is missing or damaged.
+    """
+    if spec.family == "open_clip":
+        from xmodal.matcher.open_clip_dual import restore_open_clip_tokens
+
+        return Inputs(spec, restore_open_clip_tokens(folder), vocabulary)
+    from xmodal.matcher.text_tower import SentenceTokens, restore_tokenizer
+
+    tokenizer = restore_tokenizer(folder)
+    if spec.family == "towers":
+        return Inputs(spec, SentenceTokens(tokenizer, spec.max_tokens), vocabulary)
+    from xmodal.matcher.transformers_dual import HubTokens
+
+    is_siglip = spec.image_model.startswith("siglip")
+    return Inputs(spec, HubTokens(tokenizer, spec.max_tokens, is_siglip), vocabulary)

@@ -45,6 +45,37 @@ class Upper(nn.Module):
         return deepcopy(self)
 
 
+def as_convolutions(base: Upper, tuned: GemmUpper) -> Upper:
+    """What `Upper.for_training` made, as the convolutions that it came from.
+
+    `base`: its untuned twin, the norms folded into the convolutions. On a runtime with good
+    convolutions this is the faster form, and one that can be quantised.
+    """
+    copy = deepcopy(base)
+    parts = list(copy.chain)
+    blocks: list[Any] = parts[: copy.blocks]
+    products: list[Any] = list(tuned.blocks)
+    for block, gemm in zip(blocks, products, strict=True):
+        _take_weights(block.conv_pw, gemm.widen)
+        _take_weights(block.conv_dw, gemm.filter)
+        _take_weights(block.conv_pwl, gemm.narrow)
+    _take_weights(cast(nn.Conv2d, parts[copy.blocks]), tuned.head)
+    return copy
+
+
+def _take_weights(convolution: nn.Conv2d, gemm: nn.Module) -> None:
+    """Give `convolution` the weights of a product; it may have fewer channels (pruning)."""
+    weight, bias = cast(Tensor, gemm.weight).detach(), cast(Tensor, gemm.bias).detach()
+    is_depthwise = convolution.groups > 1
+    convolution.out_channels = len(weight)
+    convolution.in_channels = len(weight) if is_depthwise else weight.shape[1]
+    convolution.groups = len(weight) if is_depthwise else 1
+    inside = 1 if is_depthwise else weight.shape[1]
+    shaped = weight.view(len(weight), inside, *convolution.kernel_size)
+    convolution.weight = nn.Parameter(shaped.clone(), requires_grad=False)
+    convolution.bias = nn.Parameter(bias.clone(), requires_grad=False)
+
+
 class TokenLower(nn.Module):
     """A vision transformer up to the cut: normalised pixels to tokens (B, L, C)."""
 

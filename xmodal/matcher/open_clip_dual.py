@@ -148,6 +148,16 @@ def restore_open_clip(spec: EncoderSpec, vocabulary: Vocabulary, folder: Path) -
     return OpenClipDual(spec, model, tokenizer, config, vocabulary)
 
 
+def restore_open_clip_tokens(folder: Path) -> OpenClipTokens:
+    """The tokenizer of what was saved in `folder`. Raises MatcherError where it cannot be read."""
+    try:
+        return OpenClipTokens(open_clip.get_tokenizer(f"local-dir:{folder / _PARTS}"))
+    except (RuntimeError, OSError, ValueError, KeyError) as error:
+        raise MatcherError(
+            f"{folder / _PARTS}: {first_line(error)}; copy the matcher folder again"
+        ) from error
+
+
 def _spec(settings: MatcherSettings, model: nn.Module, config: dict[str, object]) -> EncoderSpec:
     preprocess = cast(dict[str, object], config["preprocess_cfg"])
     return EncoderSpec(

@@ -40,13 +40,14 @@ class TextTower(nn.Module):
             return self.forward(ids_UT, mask_UT)[place_B]
         known_B = mask_BT.any(dim=1)
         if bool(known_B.all()):
-            return self._mean(ids_BT, mask_BT)
+            return self.mean(ids_BT, mask_BT)
         sentence_BS = torch.zeros(len(ids_BT), self.width, device=ids_BT.device)
         if bool(known_B.any()):
-            sentence_BS[known_B] = self._mean(ids_BT[known_B], mask_BT[known_B])
+            sentence_BS[known_B] = self.mean(ids_BT[known_B], mask_BT[known_B])
         return sentence_BS
 
-    def _mean(self, ids_BT: Tensor, mask_BT: Tensor) -> Tensor:
+    def mean(self, ids_BT: Tensor, mask_BT: Tensor) -> Tensor:
+        """As `forward`, of texts that each have an unmasked token; every one is read."""
         hidden_BTS = self.model(input_ids=ids_BT, attention_mask=mask_BT).last_hidden_state
         weight_BT1 = mask_BT.unsqueeze(2).to(hidden_BTS.dtype)
         sentence_BS = (hidden_BTS * weight_BT1).sum(1) / weight_BT1.sum(1).clamp(min=1)
@@ -116,13 +117,21 @@ def restore_text(folder: Path) -> tuple[TextTower, PreTrainedTokenizerBase]:
     """The architecture that `save_text` wrote, with random weights, and the tokenizer."""
     try:
         config = AutoConfig.from_pretrained(folder / "text", local_files_only=True)
-        tokenizer = AutoTokenizer.from_pretrained(folder / "tokenizer", local_files_only=True)
     except (OSError, ValueError, KeyError) as error:
         raise MatcherError(
-            f"{folder}: cannot read text/ or tokenizer/ ({first_line(error)}); "
-            "copy the matcher folder again"
+            f"{folder}: cannot read text/ ({first_line(error)}); copy the matcher folder again"
         ) from error
-    return TextTower(AutoModel.from_config(config)), tokenizer
+    return TextTower(AutoModel.from_config(config)), restore_tokenizer(folder)
+
+
+def restore_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
+    """The tokenizer in `folder`/tokenizer. Raises MatcherError where it cannot be read."""
+    try:
+        return AutoTokenizer.from_pretrained(folder / "tokenizer", local_files_only=True)
+    except (OSError, ValueError, KeyError) as error:
+        raise MatcherError(
+            f"{folder}: cannot read tokenizer/ ({first_line(error)}); copy the matcher folder again"
+        ) from error
 
 
 def first_line(error: Exception) -> str:

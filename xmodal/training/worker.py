@@ -23,6 +23,7 @@ from xmodal.training.gather import world_rank, world_size
 from xmodal.training.held_out import load_valset
 from xmodal.training.loop import Metrics, Progress, Trainee, fit
 from xmodal.training.losses.choice import make_loss
+from xmodal.training.losses.matryoshka import Matryoshka
 from xmodal.training.mining import mine
 from xmodal.training.optimise import make_optimizer, make_schedule
 from xmodal.training.prepare import TrainPlan
@@ -88,7 +89,10 @@ def make_trainee(
     # The layout that convolutions want, where the tuned blocks have any.
     encoder = encoder.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     assert recipe.learning_rate is not None  # a plan leaves nothing open
-    loss = make_loss(recipe.loss, recipe.label_smoothing, recipe.loss_share).to(device)
+    loss = make_loss(recipe.loss, recipe.label_smoothing, recipe.loss_share)
+    if recipe.matryoshka:
+        loss = Matryoshka(loss, recipe.matryoshka)
+    loss = loss.to(device)
     optimizer = make_optimizer(
         nn.ModuleList([encoder, loss]),
         recipe.learning_rate,
