@@ -1,5 +1,8 @@
 """xmodal/evaluation/judge.py: tasks, runs and comparisons of real (tiny) matchers."""
 
+from types import SimpleNamespace
+
+import numpy as np
 import pytest
 
 from tests.catalogs import make_catalog, make_product
@@ -108,3 +111,22 @@ def test_tuned_is_compared_with_base(evaluation):
     assert (contrast.ours, contrast.theirs, contrast.metric) == ("tuned", "base", "mrr@10")
     ours = evaluation[0].result("tuned", "dev").means["mrr@10"]
     assert contrast.found.ours == pytest.approx(ours)
+
+
+def test_a_text_is_embedded_once_however_often_it_is_asked(monkeypatch):
+    from xmodal.evaluation import judge as module
+
+    seen = []
+
+    def embed(encoder, texts):
+        seen.extend(texts)
+        return np.array([[len(text), 1.0] for text in texts], dtype=np.float32).reshape(-1, 2)
+
+    monkeypatch.setattr(module, "embed_texts", embed)
+    contender = Contender("tuned", SimpleNamespace(encoder=SimpleNamespace(dim=2)), None)
+    first = contender.embed_texts(["a", "bcd", "a"])
+    again = contender.embed_texts(["bcd", "ef"])
+    assert seen == ["a", "bcd", "ef"]
+    assert first[:, 0].tolist() == [1, 3, 1]
+    assert again[:, 0].tolist() == [3, 2]
+    assert contender.embed_texts([]).shape == (0, 2)

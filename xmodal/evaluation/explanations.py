@@ -10,7 +10,7 @@ from xmodal.matcher.deletion import SHARE, Deletion, deletion, mean_deletion
 from xmodal.matcher.explain import Explanation, PairScore, explain
 from xmodal.matcher.heat_map import heat_map
 
-PAIRS = 12  # about twenty seconds with the offline base, on one core
+PAIRS = 10  # a dozen seconds with the offline base
 _SHOWN = 6
 _LEGEND = (
     "Warm: without it the score falls, cool: without it the score rises. Each query's first hit, "

@@ -6,7 +6,7 @@ A system is a contender (`base`, `tuned`) or a contender with its reranker (`tun
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 import numpy as np
@@ -47,6 +47,14 @@ class Contender:
     name: str
     matcher: Matcher
     store: FeatureStore  # "vector+tokens"
+    _known: dict[str, Floats] = field(default_factory=dict, init=False, repr=False)
+
+    def embed_texts(self, texts: Sequence[str]) -> Floats:
+        """Unit vectors (Q, D) of texts, each embedded once however often it is asked for."""
+        fresh = [text for text in dict.fromkeys(texts) if text not in self._known]
+        self._known.update(zip(fresh, embed_texts(self.matcher.encoder, fresh), strict=True))
+        rows = [self._known[text] for text in texts]
+        return np.stack(rows) if rows else np.zeros((0, self.matcher.encoder.dim), np.float32)
 
 
 @dataclass(frozen=True)
@@ -177,7 +185,7 @@ def make_runs(
     encoder = contender.matcher.encoder
     if task.name == "image-text":
         vectors = gallery.first_pictures(list(task.asks.values()))
-        return [(contender.name, _title_run(task, vectors, embed_texts(encoder, task.titles)))]
+        return [(contender.name, _title_run(task, vectors, contender.embed_texts(task.titles)))]
     if task.name == "image-image":
         if task.images:
             vectors = embed_pictures(encoder, list(task.images.values()))
@@ -185,7 +193,7 @@ def make_runs(
             vectors = gallery.first_pictures(list(task.asks.values()))
         names = list(task.images or task.asks)
         return [(contender.name, gallery.search(names, vectors, DEPTH, own=task.asks))]
-    vectors = embed_texts(encoder, list(task.texts.values()))
+    vectors = contender.embed_texts(list(task.texts.values()))
     reranker = contender.matcher.reranker
     depth = max(DEPTH, candidates) if reranker else DEPTH
     run = gallery.search(list(task.texts), vectors, depth)

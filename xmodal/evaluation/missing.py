@@ -21,7 +21,6 @@ from xmodal.evaluation.significance import Comparison, compare, holm
 from xmodal.evaluation.slices import FEWEST
 from xmodal.evaluation.tasks import Task
 from xmodal.matcher.words import words
-from xmodal.retrieval.embed import embed_texts
 from xmodal.retrieval.metrics import Qrels, Run, per_query
 from xmodal.retrieval.topk import Floats, topk
 
@@ -126,8 +125,8 @@ def lacks(contender: Contender, catalog: Catalog, sample: Sample) -> list[Lack]:
     encoder, n = contender.matcher.encoder, sample.n_relevant
     gallery = open_gallery(catalog, contender.store, encoder)
     picture_PD = gallery.first_pictures(sample.products)
-    title_PD = embed_texts(encoder, sample.titles)
-    query_QD = embed_texts(encoder, list(sample.texts.values()))
+    title_PD = contender.embed_texts(sample.titles)
+    query_QD = contender.embed_texts(list(sample.texts.values()))
     wrong = np.random.default_rng(0).permutation(len(sample.products))[:n]
     wrong = np.where(wrong == np.arange(n), (wrong + 1) % len(sample.products), wrong)
     own = slice(0, n)
@@ -137,7 +136,7 @@ def lacks(contender: Contender, catalog: Catalog, sample: Sample) -> list[Lack]:
         "wrong image": fused(picture_PD[wrong], title_PD[own]),
     }
     if any(sample.others):
-        other_PD = embed_texts(encoder, sample.others)
+        other_PD = contender.embed_texts(sample.others)
         forms["title in the other language"] = fused(picture_PD[own], other_PD)
         forms["title only, in the other language"] = other_PD
 

@@ -29,7 +29,7 @@ from xmodal.evaluation.slices import FEWEST
 from xmodal.evaluation.tasks import Task
 
 QUERIES = 100
-PICTURES = 48
+PICTURES = 32
 SEVERITIES = (1, 3, 5)
 ATTACKED = 12
 EPSILONS = (1, 2, 4, 8)  # levels of 255
