@@ -8,20 +8,25 @@ from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, Response
 from fastapi.staticfiles import StaticFiles
 
+from serve.embeddings import EmbeddingsAnswer, EmbeddingsRequest
 from serve.limits import Limits
 from serve.problems import Problem, add_handlers, render
 from serve.schemas import (
+    BatchAnswer,
+    BatchRequest,
     ErrorAnswer,
     ExplainAnswer,
     ExplainRequest,
     FacetsAnswer,
     Health,
     ProductAnswer,
+    RecommendRequest,
     SearchAnswer,
     SearchRequest,
 )
-from serve.service import Service
+from serve.service import Service, as_wish
 from xmodal import __version__
+from xmodal.search.query import Related
 
 UI = Path(__file__).parent / "ui"
 _STARTS = {
@@ -66,6 +71,24 @@ def _add_search(api: FastAPI, service: Service) -> None:
         """The products that fit best, best first."""
         return await service.search(request)
 
+    @api.post("/v1/search:batch", responses=_ERRORS | {207: {"model": BatchAnswer}})
+    async def batch(request: BatchRequest, response: Response) -> BatchAnswer:
+        """Several searches at once; 207 where any of them failed, each with its own status."""
+        answers = await service.batch(request.queries)
+        if any(one.status != 200 for one in answers):
+            response.status_code = 207
+        return BatchAnswer(answers=answers)
+
+    @api.post("/v1/recommend", responses={**_ERRORS, **_GONE})
+    async def recommend(request: RecommendRequest) -> SearchAnswer:
+        """Products near to those of a basket or a session, by stored vectors."""
+        return await service.related(as_wish(request), request.deadline_ms)
+
+    @api.post("/v1/embeddings", responses=_ERRORS)
+    async def embeddings(request: EmbeddingsRequest) -> EmbeddingsAnswer:
+        """Vectors of texts and pictures, in the shape of OpenAI's API."""
+        return await service.embed(request)
+
     @api.post("/v1/explain", responses={**_ERRORS, **_GONE})
     async def explain(request: ExplainRequest) -> ExplainAnswer:
         """The words of a text and the regions of a product's picture that made its score."""
@@ -91,6 +114,15 @@ def _add_products(api: FastAPI, service: Service) -> None:
         media = next((kind for start, kind in _STARTS.items() if content.startswith(start)), None)
         headers["X-Content-Type-Options"] = "nosniff"
         return Response(content, media_type=media or "application/octet-stream", headers=headers)
+
+    @api.get("/v1/products/{product_id:path}/similar", responses={**_ERRORS, **_GONE})
+    async def similar(
+        product_id: str,
+        limit: Annotated[int, Query(ge=1, le=100)] = 10,
+        diversity: Annotated[float, Query(ge=0, le=1)] = 0.0,
+    ) -> SearchAnswer:
+        """Products that look and are like this one, by stored vectors."""
+        return await service.related(Related({product_id: 1.0}, limit, diversity=diversity))
 
     @api.get("/v1/products/{product_id:path}", responses={**_ERRORS, **_GONE})
     async def product(product_id: str) -> ProductAnswer:

@@ -3,7 +3,7 @@
 What a stage raises comes back wrapped by Ray; here it becomes the same error as in one process.
 """
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -53,6 +53,11 @@ class RemoteRetriever:
         return await _call(
             call(self.release, vector_D, k, wanted, kind=kind, deadline_s=deadline_s)
         )
+
+    async def vectors(self, product_ids: Sequence[str], deadline_s: float) -> NDArray[np.float32]:
+        """Stored vectors (N, D)."""
+        call = self.handle.vectors.remote
+        return await _call(call(self.release, list(product_ids), deadline_s))
 
 
 @dataclass(frozen=True)

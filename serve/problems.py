@@ -2,7 +2,8 @@
 
 import logging
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -15,6 +16,7 @@ from xmodal.errors import (
     FilterError,
     Overloaded,
     QueryError,
+    UnknownProduct,
     XmodalError,
 )
 
@@ -44,6 +46,8 @@ class Problem(HTTPException):
 
 def problem_of(error: XmodalError) -> Problem:
     """The answer for an error of ours."""
+    if isinstance(error, UnknownProduct):
+        return Problem(404, "not_found", str(error), "product_id")
     if isinstance(error, FilterError):
         return Problem(400, "unknown_attribute", str(error), "filter")
     if isinstance(error, QueryError):
@@ -64,11 +68,36 @@ def add_handlers(api: FastAPI) -> None:
     api.add_exception_handler(Exception, _unforeseen)
 
 
+def invalid(first: Mapping[str, Any], model: Any, place: Sequence[Any]) -> Problem:
+    """The first thing wrong with a request; one at a time is what people mend.
+
+    Args:
+        first: pydantic's error.
+        model: of the body, whose fields are named where one is unknown.
+        place: where it is, from the body down.
+    """
+    steps = [str(step) for step in place]
+    field = steps[0] if steps and first["type"] != "json_invalid" else None
+    code = _VALIDATION.get(first["type"], "invalid")
+    message = str(first["msg"]).removeprefix("Value error, ")
+    if code == "unknown_field":
+        message = f"unknown field; give {', '.join(getattr(model, 'model_fields', ()))}"
+    if field is None and code == "invalid" and "give `text`" in message:
+        code = "no_query"
+    if field == "image":
+        code = "too_large" if "may have" in message or code == "too_large" else "bad_image"
+    return Problem(400, code, message, ".".join(steps[:2]) if field else None)
+
+
+def body_of(problem: Problem) -> ErrorBody:
+    """What an answer says of a problem."""
+    kind = _KINDS.get(problem.status, "internal" if problem.status >= 500 else "invalid_request")
+    return ErrorBody(code=problem.code, message=problem.message, field=problem.field, type=kind)
+
+
 def render(problem: Problem, headers: Mapping[str, str] | None = None) -> JSONResponse:
     """The HTTP answer of a problem."""
-    kind = _KINDS.get(problem.status, "internal" if problem.status >= 500 else "invalid_request")
-    body = ErrorBody(code=problem.code, message=problem.message, field=problem.field, type=kind)
-    answer = ErrorAnswer(error=body).model_dump()
+    answer = ErrorAnswer(error=body_of(problem)).model_dump()
     if problem.status == 429:
         headers = {"Retry-After": "1", **(headers or {})}
     return JSONResponse(answer, problem.status, headers=dict(headers or {}))
@@ -87,21 +116,11 @@ async def _ours(_: Request, error: Exception) -> JSONResponse:
     return render(problem)
 
 
-async def _invalid(_: Request, error: Exception) -> JSONResponse:
-    """The first thing wrong with a request; one at a time is what people mend."""
+async def _invalid(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
-    place = [str(part) for part in first["loc"][1:]]
-    field = place[0] if place and first["type"] != "json_invalid" else None
-    code = _VALIDATION.get(first["type"], "invalid")
-    message = str(first["msg"]).removeprefix("Value error, ")
-    if code == "unknown_field":
-        message = f"unknown field; a search takes {', '.join(_fields())}"
-    if field is None and code == "invalid" and "give `text`" in message:
-        code = "no_query"
-    if field == "image":
-        code = "too_large" if "may have" in message or code == "too_large" else "bad_image"
-    return render(Problem(400, code, message, ".".join(place[:2]) if field else None))
+    field = getattr(request.scope.get("route"), "body_field", None)
+    return render(invalid(first, getattr(field, "type_", None), first["loc"][1:]))
 
 
 async def _http(_: Request, error: Exception) -> JSONResponse:
@@ -118,9 +137,3 @@ async def _unforeseen(_: Request, error: Exception) -> JSONResponse:
     number = secrets.token_hex(4)
     log.error("event=unforeseen id=%s", number, exc_info=error)
     return render(Problem(500, "internal", f"something broke; it is in the log as {number}"))
-
-
-def _fields() -> list[str]:
-    from serve.schemas import SearchRequest
-
-    return list(SearchRequest.model_fields)

@@ -38,3 +38,10 @@ class RetrieverStage:
         """The k nearest products by that release."""
         async with self._stage.holder.use(release) as held:
             return await held.part.retrieve(vector_D, k, wanted, kind, deadline_s)
+
+    async def vectors(
+        self, release: str, product_ids: list[str], deadline_s: float
+    ) -> NDArray[np.float32]:
+        """The stored vectors (N, D) of products of that release."""
+        async with self._stage.holder.use(release) as held:
+            return await held.part.vectors(product_ids, deadline_s)

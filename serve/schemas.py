@@ -15,11 +15,16 @@ from pydantic import (
 
 MAX_IMAGE_BYTES = 10_000_000
 MAX_BODY_BYTES = 14_000_000  # the same in base64, and room for the rest
+MAX_TEXT = 1000  # characters
 _RED_DRESS: dict[str, Any] = {"text": "red dress", "limit": 10, "filter": {"category": "Dresses"}}
 
-Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1000)]
+Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_TEXT)]
 Value = Annotated[str, StringConstraints(max_length=1000)]
 Values = Annotated[list[Value], Field(max_length=100)]
+Filters = dict[str, Values | Value]
+Limit = Annotated[int, Field(ge=1, le=100, strict=True)]
+Deadline = Annotated[int, Field(ge=10, le=60_000, strict=True)]
+ProductId = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
 
 
 class SearchRequest(BaseModel):
@@ -37,14 +42,14 @@ class SearchRequest(BaseModel):
     """What is looked for, in any language that the matcher learnt."""
     image: str | None = Field(default=None, max_length=MAX_BODY_BYTES)
     """A JPEG, PNG, WebP or GIF file in base64, at most 10 MB."""
-    limit: int = Field(default=10, ge=1, le=100, strict=True)
+    limit: Limit = 10
     """Most hits of the answer."""
-    filter: dict[str, Values | Value] | None = Field(default=None, max_length=20)
+    filter: Filters | None = Field(default=None, max_length=20)
     """Attribute and the value, or any of at most 100 values, that it must have. All must agree."""
     rerank: bool | None = Field(default=None, strict=True)
     """Re-order the first hits by the cross-encoder; by default yes if there is a text. Ignored for
     a picture alone, which has no words to re-order by: it finds its own product first."""
-    deadline_ms: int | None = Field(default=None, ge=10, le=60_000, strict=True)
+    deadline_ms: Deadline | None = None
     """Time for the answer; one that would miss it degrades and says so in `degraded`."""
 
     @field_validator("image")
@@ -101,6 +106,59 @@ class SearchAnswer(BaseModel):
     false where `probability` is null."""
 
 
+class RecommendRequest(BaseModel):
+    """A basket or a session, and how far to stray from it."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        use_attribute_docstrings=True,
+        json_schema_extra={"examples": [{"products": ["p12", "p7"], "recency": 0.8}]},
+    )
+
+    products: list[ProductId] = Field(min_length=1, max_length=100)
+    """Products looked at or bought, the newest last. None of them is recommended."""
+    recency: float = Field(default=1.0, gt=0, le=1)
+    """What a product's say is multiplied by for each newer one; 1: all have the same."""
+    exclude: list[ProductId] = Field(default_factory=list, max_length=1000)
+    """Products that are not to be recommended either, such as those shown before."""
+    limit: Limit = 10
+    """Most hits of the answer."""
+    filter: Filters | None = Field(default=None, max_length=20)
+    """As in a search."""
+    diversity: float = Field(default=0.0, ge=0, le=1)
+    """0: the nearest; towards 1: each unlike the ones before it."""
+    deadline_ms: Deadline | None = None
+    """Time for the answer."""
+
+
+class BatchRequest(BaseModel):
+    """Several searches, each as `POST /v1/search` takes it."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        use_attribute_docstrings=True,
+        json_schema_extra={"examples": [{"queries": [_RED_DRESS, {"text": "红色连衣裙"}]}]},
+    )
+
+    queries: list[dict[str, Any]] = Field(min_length=1, max_length=64)
+    """One that is malformed fails alone."""
+
+
+class BatchItem(BaseModel):
+    """What one of the searches came to: an answer or an error."""
+
+    status: int
+    """As the search alone would have had it: 200, 400, 429, ..."""
+    answer: SearchAnswer | None = None
+    error: "ErrorBody | None" = None
+
+
+class BatchAnswer(BaseModel):
+    """One item a query, in their order."""
+
+    answers: list[BatchItem]
+
+
 class ExplainRequest(BaseModel):
     """A text and a product that it found."""
 
@@ -108,7 +166,7 @@ class ExplainRequest(BaseModel):
 
     text: Text
     """What was looked for."""
-    product_id: Annotated[str, StringConstraints(min_length=1, max_length=1000)]
+    product_id: ProductId
     """The product whose score is explained; it must have a picture."""
 
 

@@ -6,19 +6,25 @@ Every request takes one release and keeps it to its end: hits, titles and pictur
 import asyncio
 import secrets
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from pydantic import ValidationError
+
+from serve.embeddings import EmbeddingsAnswer, EmbeddingsRequest, embed
 from serve.explainer import Explainer
 from serve.holder import Holder
 from serve.pictures import Pictures
-from serve.problems import Problem
+from serve.problems import Problem, body_of, invalid, problem_of
 from serve.schemas import (
+    BatchItem,
     ExplainAnswer,
     ExplainRequest,
     Hit,
+    RecommendRequest,
     ReleaseIds,
     SearchAnswer,
     SearchRequest,
@@ -26,12 +32,15 @@ from serve.schemas import (
     decode_image,
 )
 from xmodal.catalog.store import Catalog
+from xmodal.errors import XmodalError
 from xmodal.index.facets import Facets, as_filter
 from xmodal.index.products import Product, Products
 from xmodal.registry.pointer import Release
-from xmodal.search.query import Query
+from xmodal.search.query import Answer, Query, Related
+from xmodal.search.related import related
 from xmodal.search.searcher import Searcher
 
+AT_ONCE = 16  # searches of a batch: a large one leaves room for others
 PICTURE_THREADS = 2  # a page asks for dozens at once: they must not hold up anything else
 
 
@@ -67,7 +76,7 @@ class Service:
 
     async def search(self, request: SearchRequest) -> SearchAnswer:
         """Answer one request. Raises the errors that `problems.py` knows."""
-        deadline_s = time.time() + (request.deadline_ms or self._deadline_ms) / 1000
+        deadline_s = self._until(request.deadline_ms)
         query = Query(
             text=request.text,
             image=decode_image(request.image) if request.image is not None else None,
@@ -77,14 +86,43 @@ class Service:
         )
         async with self.holder.use() as held:
             answer = await held.part.searcher.answer(query, deadline_s)
-            return SearchAnswer(
-                query_id=secrets.token_hex(8),
-                hits=[Hit.model_construct(**vars(hit)) for hit in answer.hits],
-                release=_ids(held.release),
-                degraded=list(answer.degraded),
-                took_ms=dict(answer.took_ms),
-                no_good_match=answer.no_good_match,
-            )
+            return _answer(answer, held.release)
+
+    async def related(self, wish: Related, deadline_ms: int | None = None) -> SearchAnswer:
+        """Products near to others. Raises the errors that `problems.py` knows."""
+        deadline_s = self._until(deadline_ms)
+        async with self.holder.use() as held:
+            answer = await related(held.part.searcher.retriever, wish, deadline_s)
+            return _answer(answer, held.release)
+
+    async def batch(self, queries: Sequence[Mapping[str, Any]]) -> list[BatchItem]:
+        """Answer each of several searches; one that fails leaves the others alone."""
+        gate = asyncio.Semaphore(AT_ONCE)
+
+        async def in_turn(query: Mapping[str, Any]) -> BatchItem:
+            async with gate:
+                return await self._item(query)
+
+        return list(await asyncio.gather(*[in_turn(query) for query in queries]))
+
+    async def _item(self, query: Mapping[str, Any]) -> BatchItem:
+        try:
+            request = SearchRequest.model_validate(query)
+            return BatchItem(status=200, answer=await self.search(request))
+        except ValidationError as error:
+            first = error.errors()[0]
+            problem = invalid(first, SearchRequest, first["loc"])
+        except Problem as error:
+            problem = error
+        except XmodalError as error:
+            problem = problem_of(error)
+        return BatchItem(status=problem.status, error=body_of(problem))
+
+    async def embed(self, request: EmbeddingsRequest) -> EmbeddingsAnswer:
+        """Vectors of texts and pictures. Raises the errors that `problems.py` knows."""
+        async with self.holder.use() as held:
+            encoder, model = held.part.searcher.encoder, _ids(held.release).matcher
+            return await embed(request, encoder, model, self._until(None))
 
     async def explain(self, request: ExplainRequest) -> ExplainAnswer:
         """Why a text finds a product. Raises Problem 404, or Overloaded."""
@@ -130,6 +168,9 @@ class Service:
                 self._pictures.keep(key, found)
             return Picture(found, f'"{held.release.catalog}-{row}-{number}"')
 
+    def _until(self, deadline_ms: int | None) -> float:
+        return time.time() + (deadline_ms or self._deadline_ms) / 1000
+
     async def facets(self, most: int = 50) -> dict[str, dict[str, int]]:
         """Attributes with at most `most` values, and how many products have each."""
         async with self.holder.use() as held:
@@ -145,10 +186,33 @@ def _picture(catalog: Catalog, row: int, number: int) -> bytes | None:
     return None
 
 
+def _answer(answer: Answer, release: Release) -> SearchAnswer:
+    return SearchAnswer(
+        query_id=secrets.token_hex(8),
+        hits=[Hit.model_construct(**vars(hit)) for hit in answer.hits],
+        release=_ids(release),
+        degraded=list(answer.degraded),
+        took_ms=dict(answer.took_ms),
+        no_good_match=answer.no_good_match,
+    )
+
+
 def _ids(release: Release) -> ReleaseIds:
     return ReleaseIds(
         id=release.id,
         matcher=f"{release.matcher.name}/{release.matcher.version}",
         index=release.index,
         catalog=release.catalog,
+    )
+
+
+def as_wish(request: RecommendRequest) -> Related:
+    """The wish behind a request: of a product that is named twice the newer place counts."""
+    newest = len(request.products) - 1
+    return Related(
+        weights={p: request.recency ** (newest - n) for n, p in enumerate(request.products)},
+        limit=request.limit,
+        wanted=as_filter(request.filter),
+        excluded=frozenset(request.exclude),
+        diversity=request.diversity,
     )

@@ -98,11 +98,33 @@ class Client:
             content = _content(image) if isinstance(image, Path) else image
             body["image"] = base64.b64encode(content).decode()
         given = {name: value for name, value in body.items() if value is not None}
-        answer = self._read("POST", "/v1/search", given)
+        return self._answer(self._read("POST", "/v1/search", given))
+
+    def similar(self, product_id: str, *, limit: int = 10, diversity: float = 0.0) -> Answer:
+        """Products that look and are like this one. Raises as `search`."""
+        asked = f"limit={limit}&diversity={diversity}"
+        path = f"/v1/products/{quote(product_id)}/similar?{asked}"
+        return self._answer(self._read("GET", path))
+
+    def recommend(
+        self,
+        products: Sequence[str],
+        *,
+        recency: float = 1.0,
+        exclude: Sequence[str] = (),
+        limit: int = 10,
+        diversity: float = 0.0,
+    ) -> Answer:
+        """Products near to those of a basket or a session, the newest last. Raises as `search`."""
+        body = {"products": list(products), "recency": recency, "exclude": list(exclude)}
+        body |= {"limit": limit, "diversity": diversity}
+        return self._answer(self._read("POST", "/v1/recommend", body))
+
+    def embed(self, texts: Sequence[str]) -> list[list[float]]:
+        """Unit vectors of texts. Raises as `search`."""
+        found = self._read("POST", "/v1/embeddings", {"input": list(texts)})
         try:
-            str(answer["release"]["id"])
-            hits = [Hit(**hit) for hit in answer.pop("hits")]
-            return Answer(hits=hits, **answer)
+            return [list(one["embedding"]) for one in found["data"]]
         except (KeyError, TypeError) as error:
             raise self._strange() from error
 
@@ -140,6 +162,14 @@ class Client:
         if not isinstance(found, dict):
             raise self._strange()
         return found
+
+    def _answer(self, body: dict[str, Any]) -> Answer:
+        try:
+            str(body["release"]["id"])
+            hits = [Hit(**hit) for hit in body.pop("hits")]
+            return Answer(hits=hits, **body)
+        except (KeyError, TypeError) as error:
+            raise self._strange() from error
 
     def _strange(self) -> ServiceError:
         return ServiceError(

@@ -92,6 +92,10 @@ class QueryError(UserError):
     """A search request that cannot be answered as it stands."""
 
 
+class UnknownProduct(UserError):
+    """A product id that the catalogue does not have."""
+
+
 class FilterError(UserError):
     """A filter names an attribute that no product of the catalogue has."""
 

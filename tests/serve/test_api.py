@@ -270,3 +270,41 @@ def test_what_is_not_there_is_not_explained(client):
     assert error(answer) == (404, "not_found", "product_id")
     answer = client.post("/v1/explain", json={"text": " ", "product_id": "p007"})
     assert error(answer)[0] == 400
+
+
+def test_similar_products_leave_the_product_out(client):
+    answer = client.get("/v1/products/p007/similar", params={"limit": 5}).json()
+    assert len(answer["hits"]) == 5
+    assert "p007" not in {hit["product_id"] for hit in answer["hits"]}
+    assert error(client.get("/v1/products/nobody/similar")) == (404, "not_found", "product_id")
+    assert error(client.get("/v1/products/p007/similar", params={"limit": 0}))[0] == 400
+
+
+def test_a_session_is_read_from_its_newest_product(client):
+    def recommend(**body):
+        return client.post("/v1/recommend", json=body)
+
+    newest = recommend(products=["p003", "p009"], recency=1e-6, limit=4).json()["hits"]
+    alone = client.get("/v1/products/p009/similar", params={"limit": 5}).json()["hits"]
+    ids = [hit["product_id"] for hit in alone if hit["product_id"] != "p003"]
+    assert [hit["product_id"] for hit in newest] == ids[:4]
+    without = recommend(products=["p003", "p009"], recency=1e-6, limit=4, exclude=ids[:1]).json()
+    assert ids[0] not in {hit["product_id"] for hit in without["hits"]}
+    assert error(recommend(products=["nobody"]))[:2] == (404, "not_found")
+    assert error(recommend(products=[])) == (400, "invalid", "products")
+
+
+def test_each_search_of_a_batch_has_its_own_status(client):
+    good, bad = {"text": "red shoe", "limit": 2}, {"text": "bag", "filter": {"colr": "red"}}
+    answer = client.post("/v1/search:batch", json={"queries": [good, bad, {"limit": 3}]})
+    assert answer.status_code == 207
+    first, second, third = answer.json()["answers"]
+    assert (first["status"], second["status"], third["status"]) == (200, 400, 400)
+    alone = search(client, **good).json()["hits"]
+    ids = [[hit["product_id"] for hit in hits] for hits in (first["answer"]["hits"], alone)]
+    assert ids[0] == ids[1]
+    assert second["error"]["code"] == "unknown_attribute"
+    assert third["error"]["code"] == "no_query"
+    whole = client.post("/v1/search:batch", json={"queries": [good, good]})
+    assert whole.status_code == 200
+    assert error(client.post("/v1/search:batch", json={"queries": [good] * 65}))[0] == 400

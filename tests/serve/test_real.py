@@ -155,6 +155,14 @@ def test_spread_answers_as_fused(service, home, environment):
         ]
         for one, other in zip(fused["hits"], spread["hits"], strict=True):
             assert one["score"] == pytest.approx(other["score"], abs=1e-4)
+    near = [
+        httpx.get(f"{where}/v1/products/p007/similar?diversity=0.3", timeout=60).json()["hits"]
+        for where in (url, f"{url}/spread")
+    ]
+    assert len(near[0]) == 10
+    assert [hit["product_id"] for hit in near[0]] == [hit["product_id"] for hit in near[1]]
+    gone = httpx.get(f"{url}/spread/v1/products/nobody/similar", timeout=60)
+    assert (gone.status_code, gone.json()["error"]["code"]) == (404, "not_found")
     wrong = ask(f"{url}/spread", text="a", filter={"color": "red"})
     assert (wrong.status_code, wrong.json()["error"]["code"]) == (400, "unknown_attribute")
     wrong = ask(f"{url}/spread", image=base64.b64encode(b"text").decode())

@@ -3,6 +3,7 @@
 Shapes: Q queries, N vector rows, K hits, D embedding size.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -11,7 +12,7 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
-from xmodal.errors import IndexDamaged, IndexMismatch
+from xmodal.errors import IndexDamaged, IndexMismatch, UnknownProduct
 from xmodal.index.facets import Facets, Filter, MaskCache
 from xmodal.index.layout import PROBES, ROWS, VECTORS, IndexFacts, prove_files, read_facts
 from xmodal.index.products import Products
@@ -73,6 +74,21 @@ class Index:
         """The stored vector (D,) of a row, without the coordinate that marks texts."""
         whole: Floats = self.vectors.reconstruct(int(vector_row))
         return whole[: self.facts.dim]
+
+    def product_vectors(self, product_ids: Sequence[str]) -> Floats:
+        """The vectors (N, D) of products: of each the unit mean of its rows.
+
+        Raises UnknownProduct for an id that is not in the catalogue.
+        """
+        vector_ND = np.empty((len(product_ids), self.facts.dim), np.float32)
+        for place, product_id in enumerate(product_ids):
+            row = self.products.row_of(product_id)
+            if row is None:
+                raise UnknownProduct(f"no product {product_id!r}")
+            rows = np.flatnonzero(self.product_row_N == row)
+            vector_ND[place] = np.sum([self.vector(int(one)) for one in rows], axis=0)
+        norm_N1 = np.linalg.norm(vector_ND, axis=1, keepdims=True)
+        return np.asarray(vector_ND / norm_N1.clip(1e-12))
 
     def _nearest(
         self, query_D: Floats, k: int, bitmap: NDArray[np.uint8] | None, kind: Kind

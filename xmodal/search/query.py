@@ -45,6 +45,20 @@ class Query:
 
 
 @dataclass(frozen=True)
+class Related:
+    """A wish for products near to others, which are left out themselves."""
+
+    weights: Mapping[str, float]
+    """Product id to its say in where to look; a negative one leads away from that product."""
+    limit: int = 10
+    wanted: Filter = ()
+    excluded: frozenset[str] = frozenset()
+    """Products that are not to be shown either."""
+    diversity: float = 0.0
+    """0: the nearest; towards 1: those unlike the ones before them."""
+
+
+@dataclass(frozen=True)
 class Encoded:
     """The query as a unit vector (D,); of a text also what the reranker reads, by name."""
 
@@ -136,6 +150,9 @@ class Retriever(Protocol):
         deadline_s: float,
     ) -> Candidates:
         """The k best products by the first stage."""
+
+    async def vectors(self, product_ids: Sequence[str], deadline_s: float) -> NDArray[np.float32]:
+        """The stored vectors (N, D) of products: of each the unit mean of its pictures'."""
 
 
 class Reranker(Protocol):

@@ -61,13 +61,13 @@ class Searcher:
         took_ms: dict[str, float] = {}
         start = time.perf_counter()
         encoding = self.encoder.encode(query, deadline_s)
-        encoded = await _timed(took_ms, "encode", encoding, deadline_s)
+        encoded = await timed(took_ms, "encode", encoding, deadline_s)
         reranks = query.wants_rerank and self.reranker is not None
         k = max(query.limit, self.depth if reranks else PAGE if self.calibration else 1)
         retrieval = self.retriever.retrieve(
             encoded.vector_D, k, query.wanted, query.kind, deadline_s
         )
-        found = await _timed(took_ms, "retrieve", retrieval, deadline_s)
+        found = await timed(took_ms, "retrieve", retrieval, deadline_s)
         degraded = [ABSENT] if query.rerank and query.text and self.reranker is None else []
         cosines_K = found.scores
         if reranks and len(found):
@@ -77,9 +77,9 @@ class Searcher:
         rounded = {stage: round(ms, 2) for stage, ms in took_ms.items()}
         scale = self._scale(query, is_reranked=found.scores is not cosines_K)
         if scale is None or self.calibration is None:
-            return Answer(_hits(found.first(query.limit)), degraded, rounded)
+            return Answer(hits_of(found.first(query.limit)), degraded, rounded)
         familiar = self.calibration.familiar(encoded.vector_D)
-        hits = _hits(found.first(query.limit), scale.probabilities(found.scores, cosines_K))
+        hits = hits_of(found.first(query.limit), scale.probabilities(found.scores, cosines_K))
         return Answer(hits, degraded, rounded, scale.is_no_match(found.scores, cosines_K, familiar))
 
     def _scale(self, query: Query, *, is_reranked: bool) -> Scale | None:
@@ -109,7 +109,7 @@ class Searcher:
         start = time.perf_counter()
         try:
             reranking = self.reranker.rerank(encoded, few, deadline_s)
-            reranked = await _timed(took_ms, "rerank", reranking, deadline_s)
+            reranked = await timed(took_ms, "rerank", reranking, deadline_s)
         except DeadlineExceeded:
             self._learn((time.perf_counter() - start) / len(few))
             return found, [SKIPPED]
@@ -131,10 +131,13 @@ class Searcher:
         return int(left_s / self.candidate_s) if self.candidate_s > 0 else 1_000_000
 
 
-async def _timed(
+async def timed(
     took_ms: dict[str, float], stage: str, step: Awaitable[Result], deadline_s: float
 ) -> Result:
-    """The step's result. Raises DeadlineExceeded as soon as the time is over."""
+    """The step's result; its milliseconds go to `took_ms`.
+
+    Raises DeadlineExceeded as soon as the time is over.
+    """
     start = time.perf_counter()
     try:
         async with asyncio.timeout(max(0.0, deadline_s - time.time())):
@@ -145,7 +148,8 @@ async def _timed(
     return result
 
 
-def _hits(found: Candidates, probability_K: NDArray[np.float64] | None = None) -> list[Hit]:
+def hits_of(found: Candidates, probability_K: NDArray[np.float64] | None = None) -> list[Hit]:
+    """What an answer shows of candidates, in their order."""
     rows = zip(found.product_ids, found.scores, found.titles, found.attributes, strict=True)
     hits = [
         Hit(product_id, float(score), title, json.loads(attributes))

@@ -7,10 +7,11 @@ Shapes: B queries, K candidates, D embedding, T tokens of a picture, C channels,
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -27,6 +28,7 @@ from xmodal.search.batcher import Batcher
 from xmodal.search.query import Candidates, Encoded, Query, Reranked
 
 Floats = NDArray[np.float32]
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -106,21 +108,29 @@ class LocalRetriever:
 
         Raises FilterError for an unknown attribute, Overloaded, or DeadlineExceeded.
         """
+        return await self._run(partial(self._retrieve, vector_D, k, wanted, kind), deadline_s)
+
+    async def vectors(self, product_ids: Sequence[str], deadline_s: float) -> Floats:
+        """Stored vectors (N, D). Raises UnknownProduct, Overloaded, or DeadlineExceeded."""
+        return await self._run(partial(self._index.product_vectors, product_ids), deadline_s)
+
+    async def _run(self, work: Callable[[], Result], deadline_s: float) -> Result:
+        """In a thread, when its turn comes and if there is time left then."""
         if self._waiting >= self._queue:
             raise Overloaded(f"{self._waiting} queries are waiting; try again later")
+
+        def in_time() -> Result:
+            if time.time() >= deadline_s:
+                raise DeadlineExceeded("the query's time ran out in the queue")
+            return work()
+
         self._waiting += 1
         try:
-            loop = asyncio.get_running_loop()
-            work = partial(self._retrieve, vector_D, k, wanted, kind, deadline_s)
-            return await loop.run_in_executor(self._pools.files, work)
+            return await asyncio.get_running_loop().run_in_executor(self._pools.files, in_time)
         finally:
             self._waiting -= 1
 
-    def _retrieve(
-        self, vector_D: Floats, k: int, wanted: Filter, kind: Kind, deadline_s: float
-    ) -> Candidates:
-        if time.time() >= deadline_s:
-            raise DeadlineExceeded("the query's time ran out in the queue")
+    def _retrieve(self, vector_D: Floats, k: int, wanted: Filter, kind: Kind) -> Candidates:
         hits = self._index.search(vector_D, k, wanted, kind)
         products = self._index.products
         columns = [
