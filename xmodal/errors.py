@@ -16,6 +16,7 @@
         ├── TrainingError       a training that cannot go on as it was set
         ├── IndexMismatch       an index that another encoder made
         ├── QueryError          a search request that cannot be answered
+        ├── UnknownProduct      a product id that the catalogue does not have
         ├── FilterError         a filter by an attribute that no product has
         ├── ReleaseError        no release, or no earlier one to go back to
         └── ServiceError        a port in use, a Ray head that is not there

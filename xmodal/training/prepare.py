@@ -224,7 +224,7 @@ def _plan(
         images=str(images),
         texts=str(texts),
         data=str(folder / "data"),
-        training=settings.training.model_dump(),
+        training=settings.training.model_dump(mode="json"),
         dropout=settings.matcher.dropout,
         seed=settings.seed,
         catalog=catalog.manifest.fingerprint,
