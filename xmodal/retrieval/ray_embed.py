@@ -3,8 +3,8 @@
     from_items(shards) -> map_batches(ShardWriter, 2 actors) -> shard files -> FeatureStore
 
 Only shard numbers travel through Ray: an actor reads its rows and writes its file itself, so
-memory stays flat and what is written survives a crash. A catalogue of one shard is embedded in
-this process, unless the cluster has GPUs. On several machines, catalogue, matcher and `out_folder`
+memory stays flat and what is written survives a crash. A small catalogue is embedded in this
+process, unless the cluster has GPUs. On several machines, catalogue, matcher and `out_folder`
 lie on storage that all of them see.
 """
 
@@ -39,6 +39,9 @@ from xmodal.retrieval.store import (
 ACTOR_ENV = {"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
 TRUNK = "named by the folder"
 _ALL: What = "vector+tokens"
+# Shards that are embedded in this process: actors take 10 to 20 s to start, which is longer than
+# a shard of pictures takes, or several of which the trunk's features are there.
+PICTURES_HERE, HEADS_HERE = 1, 8
 
 
 def embed_catalog(
@@ -74,8 +77,7 @@ def embed_catalog(
         plan = _plan(what, key, folder, catalog)
         if is_whole(out_folder, plan):
             return open_store(out_folder)
-        if len(plan.shards()) == 1 and not _gpus():
-            # An actor takes 10 s to start, a shard's pictures less.
+        if len(plan.shards()) <= (HEADS_HERE if trunk else PICTURES_HERE) and not _gpus():
             here = load_encoder(folder)
             return embed_here(here, catalog, out_folder, plan, progress, trunk=trunk)
         job = {"catalog": str(catalog_path), "encoder": str(folder), "out": str(out_folder)}
