@@ -9,12 +9,15 @@ buys epochs of the recipe as it stands. A longer budget on the same home goes on
 one stopped: the cosine is then that of the longer schedule.
 """
 
+import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
+import numpy as np
 import psutil
 import torch
 
@@ -22,7 +25,8 @@ from xmodal.catalog.store import Catalog
 from xmodal.errors import SettingsError
 from xmodal.matcher.encoder import Encoder
 from xmodal.matcher.saved import load_encoder
-from xmodal.retrieval.embed import embed_pictures, open_store
+from xmodal.retrieval.embed import open_store
+from xmodal.retrieval.store import FeatureStore
 from xmodal.settings import Settings, TrainingSettings
 from xmodal.storage import read_json, write_json_atomic
 from xmodal.training.batches import Sampler, passes_of
@@ -38,13 +42,13 @@ from xmodal.training.worker import make_trainee
 MOST_EPOCHS = 60  # beyond, the towers only learn `train` by heart
 LEAST_EPOCHS = 6  # where time allows, however often an epoch passes the few products of a shop
 # After training the job embeds the catalogue, trains the reranker, judges, indexes and measures:
-# about five times what one process needs to embed it (44,000 products: 15 minutes), and start-ups.
-_AFTER_EMBEDDINGS = 5.0
-_AFTER_S = 120.0
+# start-ups and judging, and so many times what one thread's heads need for the whole catalogue.
+_AFTER_HEADS = 5.0
+_AFTER_S = 300.0
 _SAFETY = 0.95
-_PARALLEL = 0.85  # of a step on all cores in one process, two workers reach this (bench_ddp.py)
+_PARALLEL = 0.85  # of twice one worker's pace, each on one thread, two reach this (bench_ddp.py)
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
-_PROBE_PICTURES = 128
+_PROBE_PICTURES = 256
 _PROBE_STEPS = 2
 CLOCK_FILE = "spent.json"
 
@@ -153,21 +157,37 @@ def shorter_run(folder: Path) -> Path | None:
 
 
 def measure_costs(plan: TrainPlan, catalog: Catalog, history: list[Metrics]) -> Costs:
-    """Time a few steps and pictures of this very plan on this machine; or read the `history`."""
-    recipe = TrainingSettings(**plan.training)
-    picture_s = _picture_seconds(load_encoder(Path(plan.encoder)), catalog)
+    """Time a few steps and pictures of this very plan on this machine; or read the `history`.
+
+    On one thread, as a worker has: torch's own threads share a step less well than workers do.
+    """
+    recipe, images = TrainingSettings(**plan.training), open_store(Path(plan.images))
+    with _one_thread():
+        picture_s = _picture_seconds(load_encoder(Path(plan.encoder)), images)
     if history:
         epochs = [row["train_s"] + row["validate_s"] for row in history]
         epoch_s = sum(epochs) / len(epochs)
     else:
-        images, texts = open_store(Path(plan.images)), TextStore(Path(plan.texts))
-        table = load_table(Path(plan.data))
+        table, texts = load_table(Path(plan.data)), TextStore(Path(plan.texts))
         sampler = Sampler(table, images, texts, recipe.batch, recipe.word_dropout, plan.seed)
         validated = len(load_valset(Path(plan.data) / "val.json").gallery_rows)
-        step_s = _step_seconds(plan, recipe, sampler)
-        epoch_s = sampler.steps * step_s / _PARALLEL + validated * picture_s
-    after_s = _AFTER_S + _AFTER_EMBEDDINGS * catalog.n_images * picture_s
-    return Costs(epoch_s, after_s)
+        with _one_thread():
+            step_s = _step_seconds(plan, recipe, sampler)
+        at_once = max(1, min(recipe.workers, os.cpu_count() or 1))
+        parallel = _PARALLEL if at_once > 1 else 1.0
+        epoch_s = (sampler.steps * step_s / parallel + validated * picture_s) / at_once
+    return Costs(epoch_s, _AFTER_S + _AFTER_HEADS * catalog.n_images * picture_s)
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Torch works on one thread until the block ends."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _most_epochs(plan: TrainPlan) -> int:
@@ -194,9 +214,13 @@ def _step_seconds(plan: TrainPlan, recipe: TrainingSettings, sampler: Sampler) -
     return _timed(lambda: [train_step(trainee, batch, recipe) for batch in some]) / len(some)
 
 
-def _picture_seconds(encoder: Encoder, catalog: Catalog) -> float:
-    pictures = [image for _, _, image in islice(catalog.images(0, 1 << 30), _PROBE_PICTURES)]
-    return _timed(lambda: embed_pictures(encoder, pictures)) / len(pictures)
+@torch.inference_mode()
+def _picture_seconds(encoder: Encoder, images: FeatureStore) -> float:
+    """Of the heads, for a picture whose trunk features are kept."""
+    rows = np.arange(min(_PROBE_PICTURES, len(images.product_row)))
+    kept = {name: torch.from_numpy(x) for name, x in images.take(rows).items()}
+    encoder.image_head_and_tokens(kept)  # the first time warms memory up
+    return _timed(lambda: encoder.image_head_and_tokens(kept)) / len(rows)
 
 
 def _timed(work: Callable[[], object]) -> float:
