@@ -23,6 +23,7 @@ from serve.schemas import (
     RecommendRequest,
     SearchAnswer,
     SearchRequest,
+    SuggestAnswer,
 )
 from serve.service import Service, as_wish
 from xmodal import __version__
@@ -93,6 +94,13 @@ def _add_search(api: FastAPI, service: Service) -> None:
     async def explain(request: ExplainRequest) -> ExplainAnswer:
         """The words of a text and the regions of a product's picture that made its score."""
         return await service.explain(request)
+
+    @api.get("/v1/suggest", responses=_ERRORS)
+    async def suggest(
+        q: Annotated[str, Query(max_length=200)], limit: Annotated[int, Query(ge=1, le=20)] = 8
+    ) -> SuggestAnswer:
+        """Type-ahead: titles that go on from `q`, words mistyped by a letter or two included."""
+        return SuggestAnswer(suggestions=await service.suggest(q, limit))
 
     @api.get("/v1/facets", responses=_ERRORS)
     async def facets() -> FacetsAnswer:

@@ -210,6 +210,12 @@ class FacetsAnswer(BaseModel):
     facets: dict[str, dict[str, int]]
 
 
+class SuggestAnswer(BaseModel):
+    """Titles of the shop that go on from what was typed, the likeliest first."""
+
+    suggestions: list[str]
+
+
 class Health(BaseModel):
     """Alive, and with which release."""
 

@@ -9,6 +9,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,7 @@ from xmodal.registry.pointer import Release
 from xmodal.search.query import Answer, Query, Related
 from xmodal.search.related import related
 from xmodal.search.searcher import Searcher
+from xmodal.search.suggest import Suggester
 
 AT_ONCE = 16  # searches of a batch: a large one leaves room for others
 PICTURE_THREADS = 2  # a page asks for dozens at once: they must not hold up anything else
@@ -53,6 +55,12 @@ class Shelf:
     facets: Facets
     catalog: Catalog
     explainer: Explainer
+
+    @cached_property
+    def suggester(self) -> Suggester:
+        """Made when first asked for; call it in a thread."""
+        titles = self.products.column("title", range(self.products.count))
+        return Suggester(titles)
 
 
 @dataclass(frozen=True)
@@ -73,6 +81,7 @@ class Service:
         self._deadline_ms = deadline_ms
         self._pictures = Pictures()
         self._pool = ThreadPoolExecutor(PICTURE_THREADS, "pictures")
+        self._typing = ThreadPoolExecutor(1, "suggest")  # one: the first call makes the suggester
 
     async def search(self, request: SearchRequest) -> SearchAnswer:
         """Answer one request. Raises the errors that `problems.py` knows."""
@@ -143,6 +152,13 @@ class Service:
                 release=_ids(held.release),
             )
 
+    async def suggest(self, text: str, limit: int) -> list[str]:
+        """Titles that go on from `text`."""
+        async with self.holder.use() as held:
+            shelf = held.part
+            work = partial(_suggest, shelf, text, limit)
+            return await asyncio.get_running_loop().run_in_executor(self._typing, work)
+
     async def product(self, product_id: str) -> Product:
         """A product by its id. Raises Problem 404."""
         async with self.holder.use() as held:
@@ -177,6 +193,10 @@ class Service:
             facets = held.part.facets
             few = [key for key in facets.keys if len(facets.values[key]) <= most]
             return await asyncio.to_thread(lambda: {key: facets.counts(key) for key in few})
+
+
+def _suggest(shelf: Shelf, text: str, limit: int) -> list[str]:
+    return shelf.suggester.suggest(text, limit)
 
 
 def _picture(catalog: Catalog, row: int, number: int) -> bytes | None:

@@ -120,6 +120,13 @@ class Client:
         body |= {"limit": limit, "diversity": diversity}
         return self._answer(self._read("POST", "/v1/recommend", body))
 
+    def suggest(self, text: str, limit: int = 8) -> list[str]:
+        """Titles that go on from `text`. Raises as `search`."""
+        found = self._read("GET", f"/v1/suggest?q={quote(text)}&limit={limit}").get("suggestions")
+        if found is None:
+            raise self._strange()
+        return [str(title) for title in found]
+
     def embed(self, texts: Sequence[str]) -> list[list[float]]:
         """Unit vectors of texts. Raises as `search`."""
         found = self._read("POST", "/v1/embeddings", {"input": list(texts)})

@@ -12,6 +12,7 @@ export const search = (request, signal) => post("/v1/search", request, signal);
 export const facets = () => call("/v1/facets").then((body) => body.facets);
 export const product = (id) => call(`/v1/products/${path(id)}`);
 export const explain = (text, id) => post("/v1/explain", { text, product_id: id });
+export const suggest = (text, signal) => call(`/v1/suggest?q=${encodeURIComponent(text.slice(0, 200))}`, { signal }).then((body) => body.suggestions);
 export const ready = () => call("/readyz");
 export const imageUrl = (id) => `/v1/products/${path(id)}/image`;
 

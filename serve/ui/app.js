@@ -153,6 +153,24 @@ async function similar(hit) {
 
 const pictureIn = (list) => [...(list || [])].find((file) => file.type.startsWith("image/"));
 
+// Type-ahead: titles of the shop, a moment after the last key
+
+let typing = null;
+
+function suggestSoon() {
+  typing?.abort();
+  typing = new AbortController();
+  const { signal } = typing;
+  const text = $("text").value.trim();
+  if (text.length < 2) return $("suggestions").replaceChildren();
+  setTimeout(async () => {
+    if (signal.aborted) return;
+    // A failure only leaves the list as it was: the search itself tells what is wrong.
+    const titles = await api.suggest(text, signal).catch(() => null);
+    if (titles && !signal.aborted) $("suggestions").replaceChildren(...titles.map((value) => make("option", { value })));
+  }, 120);
+}
+
 // One product
 
 async function openProduct(hit) {
@@ -211,6 +229,7 @@ const usual = (values) => Object.entries(values || {}).sort(([, a], [, b]) => b 
 
 function listen() {
   $("form").onsubmit = (event) => { event.preventDefault(); ask({ text: $("text").value.trim() }); };
+  $("text").oninput = suggestSoon;
   $("rerank").onchange = () => ask({ rerank: $("rerank").checked });
   $("more").onclick = () => { state.limit = Math.min(MOST, state.limit * 2); run(); };
   $("filters-open").onclick = () => openFilters($("filters").hidden);

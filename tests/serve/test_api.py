@@ -308,3 +308,17 @@ def test_each_search_of_a_batch_has_its_own_status(client):
     whole = client.post("/v1/search:batch", json={"queries": [good, good]})
     assert whole.status_code == 200
     assert error(client.post("/v1/search:batch", json={"queries": [good] * 65}))[0] == 400
+
+
+def test_typing_leads_to_titles(client):
+    def suggest(**params):
+        return client.get("/v1/suggest", params=params)
+
+    assert "red shoe" in suggest(q="red sh").json()["suggestions"]
+    assert (
+        suggest(q="shrit", limit=3).json()["suggestions"]
+        == suggest(q="shirt", limit=3).json()["suggestions"]
+    )
+    assert suggest(q="").json()["suggestions"] == []
+    assert error(suggest(q="a", limit=0))[0] == 400
+    assert error(client.get("/v1/suggest"))[0] == 400
