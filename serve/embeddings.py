@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from serve.problems import Problem
 from serve.schemas import MAX_BODY_BYTES, MAX_TEXT, Text, decode_image
 from xmodal.matcher.words import words
+from xmodal.retrieval.codes import prefix
 from xmodal.search.query import Query, QueryEncoder
 
 MOST = 128  # items of a request
@@ -143,8 +144,7 @@ def _first(vector_ND: NDArray[np.float32], dimensions: int | None) -> NDArray[np
         return vector_ND
     if dimensions > dim:
         raise Problem(400, "too_large", f"the model has {dim} dimensions", "dimensions")
-    cut_ND = vector_ND[:, :dimensions]
-    return np.asarray(cut_ND / np.linalg.norm(cut_ND, axis=1, keepdims=True).clip(1e-12))
+    return prefix(vector_ND, dimensions)
 
 
 def _floats(vector_D: NDArray[np.float32]) -> list[float]:

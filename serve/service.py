@@ -134,11 +134,9 @@ class Service:
             return await embed(request, encoder, model, self._until(None))
 
     async def explain(self, request: ExplainRequest) -> ExplainAnswer:
-        """Why a text finds a product. Raises Problem 404, or Overloaded."""
+        """Why a text finds a product. Raises UnknownProduct, Problem 404, or Overloaded."""
         async with self.holder.use() as held:
-            row = held.part.products.row_of(request.product_id)
-            if row is None:
-                raise Problem(404, "not_found", f"no product {request.product_id!r}", "product_id")
+            row = held.part.products.known_row(request.product_id)
             found = await held.part.explainer.explain(request.text, row)
             if found is None:
                 message = f"product {request.product_id!r} has no picture to explain"
@@ -160,20 +158,16 @@ class Service:
             return await asyncio.get_running_loop().run_in_executor(self._typing, work)
 
     async def product(self, product_id: str) -> Product:
-        """A product by its id. Raises Problem 404."""
+        """A product by its id. Raises UnknownProduct."""
         async with self.holder.use() as held:
             products = held.part.products
-            row = products.row_of(product_id)
-            if row is None:
-                raise Problem(404, "not_found", f"no product {product_id!r}", "product_id")
+            row = products.known_row(product_id)
             return products.product(row)
 
     async def picture(self, product_id: str, number: int) -> Picture:
-        """The encoded picture of a product. Raises Problem 404."""
+        """The encoded picture of a product. Raises UnknownProduct, or Problem 404."""
         async with self.holder.use() as held:
-            row = held.part.products.row_of(product_id)
-            if row is None:
-                raise Problem(404, "not_found", f"no product {product_id!r}", "product_id")
+            row = held.part.products.known_row(product_id)
             key = (held.release.catalog, row, number)
             found = self._pictures.get(key)
             if found is None:

@@ -18,7 +18,6 @@ from xmodal.evaluation.gallery import open_gallery
 from xmodal.evaluation.judge import Contender
 from xmodal.evaluation.sections import Judged, Picture, Section, Table
 from xmodal.evaluation.significance import Comparison, compare
-from xmodal.retrieval.embed import embed_texts
 from xmodal.retrieval.topk import Ints
 
 _MOST_PRODUCTS = 2000
@@ -131,10 +130,9 @@ def class_figures(counts_CC: Ints) -> ClassFigures:
 def _predict(
     contender: Contender, judged: Judged, products: Sequence[str], classes: Sequence[str]
 ) -> Ints:
-    encoder = contender.matcher.encoder
-    gallery = open_gallery(judged.catalog, contender.store, encoder)
+    gallery = open_gallery(judged.catalog, contender.store, contender.matcher.encoder)
     picture_PD = gallery.first_pictures(products)
-    return np.asarray((picture_PD @ embed_texts(encoder, classes).T).argmax(1))
+    return np.asarray((picture_PD @ contender.embed_texts(classes).T).argmax(1))
 
 
 def _compare(judged: Judged, true_P: Ints, taken: dict[str, Ints]) -> Comparison | None:

@@ -13,7 +13,6 @@ from xmodal.evaluation.drawing import points
 from xmodal.evaluation.gallery import open_gallery
 from xmodal.evaluation.judge import Contender
 from xmodal.evaluation.sections import Judged, Picture, Section, Table
-from xmodal.retrieval.embed import embed_texts
 from xmodal.retrieval.topk import Floats
 
 _PICTURES, _QUERIES = 400, 100
@@ -37,7 +36,7 @@ def embedding_map(judged: Judged) -> Section | None:
     pictures, rows = [], []
     for contender in judged.contenders:
         image_PD = _pictures(contender, judged, list(kind_of))
-        text_QD = embed_texts(contender.matcher.encoder, texts[:: max(1, len(texts) // _QUERIES)])
+        text_QD = contender.embed_texts(texts[:: max(1, len(texts) // _QUERIES)])
         kinds = list(kind_of.values())
         pure, gap = purity(image_PD, kinds), _gap(image_PD, text_QD)
         rows.append((contender.name, pure, gap))

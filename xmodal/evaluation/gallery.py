@@ -5,6 +5,7 @@ Shapes: N pictures, P products of the catalogue, Q queries, K results, D embeddi
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -33,9 +34,13 @@ class Gallery:
 
     def first_pictures(self, products: Sequence[str]) -> Floats:
         """The vector of the first picture of each of `products`, (len(products), D)."""
-        row_of = {product: row for row, product in enumerate(self.product_ids)}
-        rows = [row_of[product] for product in products]
+        rows = [self._row_of[product] for product in products]
         return self.vector_ND[np.searchsorted(self.product_row_N, rows)]
+
+    @cached_property
+    def _row_of(self) -> dict[str, int]:
+        """Product row by id; a report asks page by page."""
+        return {product: row for row, product in enumerate(self.product_ids)}
 
     @property
     def shown(self) -> set[str]:

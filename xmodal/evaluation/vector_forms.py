@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from xmodal.evaluation.sample import DEPTH, Sample
-from xmodal.retrieval.codes import Codes, int8_codes, search_codes, sign_codes
+from xmodal.retrieval.codes import Codes, int8_codes, prefix, search_codes, sign_codes
 from xmodal.retrieval.metrics import PerQuery, means
 from xmodal.retrieval.topk import Floats, Ints
 
@@ -50,7 +50,7 @@ def _judged(
     yield f"float, {dim} dimensions", 4 * dim, sample.judge(query_QD, gallery_ND)
     for short in PREFIXES:
         if short < dim:
-            cut = sample.judge(_prefix(query_QD, short), _prefix(gallery_ND, short))
+            cut = sample.judge(prefix(query_QD, short), prefix(gallery_ND, short))
             yield f"float, first {short} dimensions", 4 * short, cut
     made: dict[str, Codes] = {"int8": int8_codes(gallery_ND), "sign bits": sign_codes(gallery_ND)}
     for name, codes in made.items():
@@ -58,11 +58,6 @@ def _judged(
         yield name, codes.bytes_per_vector, alone
         again = search_codes(codes, query_QD, gallery_ND, DEPTH, rescored=RESCORED)
         yield f"{name}, {RESCORED} rescored", codes.bytes_per_vector, sample.judge_found(*again)
-
-
-def _prefix(vector_ND: Floats, dim: int) -> Floats:
-    cut_ND = vector_ND[:, :dim]
-    return np.asarray(cut_ND / np.linalg.norm(cut_ND, axis=1, keepdims=True).clip(1e-12))
 
 
 def _by_place(rows_QK: Ints) -> tuple[Floats, Ints]:

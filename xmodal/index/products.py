@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from xmodal.errors import UnknownProduct
 from xmodal.index.layout import BY_ID, PRODUCTS
 
 BATCH_ROWS = 65_536
@@ -63,6 +64,13 @@ class Products:
         if at < len(self._by_id) and self._id(self._by_id[at]) == product_id:
             return int(self._by_id[at])
         return None
+
+    def known_row(self, product_id: str) -> int:
+        """As `row_of`. Raises UnknownProduct where there is no such product."""
+        row = self.row_of(product_id)
+        if row is None:
+            raise UnknownProduct(f"no product {product_id!r}")
+        return row
 
     def product(self, row: int) -> Product:
         """Everything about the product in `row`."""

@@ -12,7 +12,7 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
-from xmodal.errors import IndexDamaged, IndexMismatch, UnknownProduct
+from xmodal.errors import IndexDamaged, IndexMismatch
 from xmodal.index.facets import Facets, Filter, MaskCache
 from xmodal.index.layout import PROBES, ROWS, VECTORS, IndexFacts, prove_files, read_facts
 from xmodal.index.products import Products
@@ -82,9 +82,7 @@ class Index:
         """
         vector_ND = np.empty((len(product_ids), self.facts.dim), np.float32)
         for place, product_id in enumerate(product_ids):
-            row = self.products.row_of(product_id)
-            if row is None:
-                raise UnknownProduct(f"no product {product_id!r}")
+            row = self.products.known_row(product_id)
             rows = np.flatnonzero(self.product_row_N == row)
             vector_ND[place] = np.sum([self.vector(int(one)) for one in rows], axis=0)
         norm_N1 = np.linalg.norm(vector_ND, axis=1, keepdims=True)

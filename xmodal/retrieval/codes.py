@@ -78,6 +78,12 @@ class SignCodes:
         return rows_QR
 
 
+def prefix(vector_ND: Floats, dim: int) -> Floats:
+    """The first `dim` dimensions (N, dim), at unit length again."""
+    cut_ND = vector_ND[:, :dim]
+    return np.asarray(cut_ND / np.linalg.norm(cut_ND, axis=1, keepdims=True).clip(1e-12))
+
+
 def int8_codes(vector_ND: Floats) -> Int8Codes:
     """Encode; the error of a value is at most half a step, the dimension's largest value / 127."""
     step_D = np.maximum(np.abs(vector_ND).max(0), 1e-12) / _LEVELS
