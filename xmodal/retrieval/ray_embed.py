@@ -165,7 +165,8 @@ class ShardWriter:
 
         torch.set_num_threads(1)
         self._encoder = fast_forward(load_encoder(Path(job["encoder"]))).encoder
-        if ray.get_gpu_ids() and torch.cuda.is_available():
+        # Outside a worker there is nothing to ask: asking would start a Ray.
+        if ray.is_initialized() and ray.get_gpu_ids() and torch.cuda.is_available():
             self._encoder.to("cuda")
         self._source: Catalog | FeatureStore
         if job["trunk"]:
