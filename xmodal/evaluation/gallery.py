@@ -34,11 +34,11 @@ class Gallery:
 
     def first_pictures(self, products: Sequence[str]) -> Floats:
         """The vector of the first picture of each of `products`, (len(products), D)."""
-        rows = [self._row_of[product] for product in products]
+        rows = [self.row_of[product] for product in products]
         return self.vector_ND[np.searchsorted(self.product_row_N, rows)]
 
     @cached_property
-    def _row_of(self) -> dict[str, int]:
+    def row_of(self) -> dict[str, int]:
         """Product row by id; a report asks page by page."""
         return {product: row for row, product in enumerate(self.product_ids)}
 

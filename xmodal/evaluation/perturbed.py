@@ -100,13 +100,12 @@ def draw_shown(
     Args:
         size: height and width that the encoder reads; JPEGs are decoded at about twice that.
     """
-    row_of = {product: row for row, product in enumerate(gallery.product_ids)}
     names = sorted(task.qrels)
     random.Random(seed).shuffle(names)
     chosen: list[str] = []
     rows_of: dict[int, Ints] = {}
     for name in names:
-        wanted = [row_of[p] for p, grade in task.qrels[name].items() if grade > 0]
+        wanted = [gallery.row_of[p] for p, grade in task.qrels[name].items() if grade > 0]
         new = {row: _gallery_rows(gallery, row) for row in wanted if row not in rows_of}
         if sum(map(len, [*rows_of.values(), *new.values()])) <= most:
             rows_of |= new
@@ -117,7 +116,9 @@ def draw_shown(
         place_of[row] = len(pictures)
         pictures += [decode(encoded, size) for _, _, encoded in catalog.images(row, row + 1)]
     first_of = {
-        name: place_of[row_of[next(p for p, grade in task.qrels[name].items() if grade > 0)]]
+        name: place_of[
+            gallery.row_of[next(p for p, grade in task.qrels[name].items() if grade > 0)]
+        ]
         for name in chosen
     }
     rows_B = np.concatenate([np.zeros(0, np.int64), *(rows_of[row] for row in sorted(rows_of))])

@@ -36,7 +36,6 @@ def rerank(
     (by product row). A product of several pictures is judged by the one that its query found best,
     as in serving.
     """
-    row_of = {product: row for row, product in enumerate(gallery.product_ids)}
     names = list(texts)
     again: Run = {}
     for low in range(0, len(names), _QUERIES):
@@ -47,7 +46,7 @@ def rerank(
             products = order[:candidates]
             one = {key: value[place : place + 1] for key, value in query.items()}
             first_K = np.array([run[name][product] for product in products], np.float32)
-            rows_K = np.array([row_of[product] for product in products], np.int64)
+            rows_K = np.array([gallery.row_of[product] for product in products], np.int64)
             vector_D = one["vector_BD"][0].numpy()
             best_K = best_rows(vector_D, gallery.vector_ND, gallery.product_row_N, rows_K)
             tokens = store.take(gallery.store_row_N[best_K], ["tokens", "scale"])
