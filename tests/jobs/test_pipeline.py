@@ -7,10 +7,12 @@ import pytest
 
 from jobs.pipeline import main
 from jobs.promote import main as promote
+from tests.training.toy import tiny_base
 from xmodal.catalog.demo import write_demo_shop
 from xmodal.registry.pointer import list_releases, read_pointer
 
 CONFIG = """
+matcher: {{base: {base}, dim: 16, image_size: [32, 32]}}
 catalog: {{path: {shop}, queries: queries}}
 training: {{epochs: 1, batch: 32, workers: 1}}
 tuning: {{trials: 0}}
@@ -25,7 +27,8 @@ def finished(tmp_path_factory, ray_cluster, migrated):
     (folder / "home").mkdir()
     shutil.copy(migrated, folder / "home" / "mlflow.db")
     shop = write_demo_shop(folder / "shop", products=120, seed=1)
-    (folder / "small.yaml").write_text(CONFIG.format(shop=shop))
+    base = tiny_base(folder / "base")
+    (folder / "small.yaml").write_text(CONFIG.format(shop=shop, base=base))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XMODAL_HOME", str(folder / "home"))
         patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder}/home/mlflow.db")
@@ -58,7 +61,7 @@ def test_it_ends_at_a_release_that_mlflow_can_load(finished):
     assert release.matcher_folder(home).is_dir()
     assert release.index_folder(home).is_dir()
     model = mlflow.pyfunc.load_model("models:/xmodal@champion")
-    assert model.predict([{"text": "red shoe"}, {"text": "红色鞋子"}]).shape == (2, 256)
+    assert model.predict([{"text": "red shoe"}, {"text": "红色鞋子"}]).shape == (2, 16)
 
 
 @pytest.mark.slow

@@ -12,8 +12,10 @@ import pytest
 import ray
 
 from jobs.tune import main as tune
+from xmodal.catalog.store import current_catalog
+from xmodal.layers import load_settings
 from xmodal.matcher.saved import load_matcher
-from xmodal.training.ray_tune import trials_of
+from xmodal.training.ray_tune import trials_of, tune_encoder
 
 ROOT = Path(__file__).resolve().parents[2]
 FIRST = {"training.learning_rate": 3e-3}  # as the small shop's config has it
@@ -79,6 +81,17 @@ def test_tune_leaves_the_best_trial_as_a_matcher(searched):
     assert "trials, best first" in said
     best = max(trial.best for trial in trials_of(folder))
     assert load_matcher(folder / "matcher").facts.evaluation["map"] == best
+
+
+@pytest.mark.slow
+def test_a_search_that_beats_nothing_saves_nothing(searched):
+    home = searched[0].parents[1]
+    settings = load_settings(home.parent / "small.yaml", [], {})
+    catalog, best = current_catalog(home), max(t.best for t in trials_of(searched[0]))
+    for to_beat, is_saved in ((best, False), (best - 0.001, True)):
+        found = tune_encoder(home, catalog, settings, "search", print, to_beat=to_beat)
+        assert (found.folder is not None) == is_saved
+        assert found.metrics["map"] == best
 
 
 @pytest.mark.slow

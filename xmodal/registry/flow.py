@@ -104,9 +104,10 @@ class Flow:
         run = run_name("tune", catalog, self.settings)
 
         def work() -> Record:
-            # The settings as they stand have just been trained.
-            result = tune_tracked(self.home, catalog, self.settings, run, is_first_known=True)
-            return {"folder": str(result.folder), "run": run, "metrics": result.metrics}
+            known = _objective(trained)
+            result = tune_tracked(self.home, catalog, self.settings, run, to_beat=known)
+            folder = None if result.folder is None else str(result.folder)
+            return {"folder": folder, "run": run, "metrics": result.metrics}
 
         best = max(trained, self.stages.run("tune", run, work), key=_objective)
         say(f"goes on with {best['run']}: {OBJECTIVE} {_objective(best):.4f} on val")

@@ -91,11 +91,11 @@ def rerank_tracked(
 
 
 def tune_tracked(
-    home: Path, catalog: Catalog, settings: Settings, run: str, *, is_first_known: bool = False
+    home: Path, catalog: Catalog, settings: Settings, run: str, *, to_beat: float | None = None
 ) -> TuneResult:
     """Search `tuning.space` as `run`; the same run of a home goes on where it stopped.
 
-    With `is_first_known` the settings as they stand are not tried again.
+    `to_beat`: what the settings as they stand reached, which are then not tried again.
     """
     with (
         tracked(home, settings, catalog, run) as record,
@@ -114,7 +114,7 @@ def tune_tracked(
             run,
             report,
             progress=bar.advance,
-            is_first_known=is_first_known,
+            to_beat=to_beat,
         )
     trials = sorted(result.trials, key=lambda trial: -trial.best)
     rows = {t.name: f"val {OBJECTIVE} {t.best:.4f}  {t.point}" for t in trials}

@@ -50,7 +50,7 @@ class Trial:
 class TuneResult:
     """A finished search."""
 
-    folder: Path  # a saved matcher: the best trial's best epoch
+    folder: Path | None  # a saved matcher: the best trial's best epoch; None: beaten, not saved
     metrics: Metrics
     point: "Point"
     trials: list[Trial]
@@ -73,14 +73,15 @@ def tune_encoder(
     report: ReportTrial,
     *,
     progress: Progress = lambda _: None,
-    is_first_known: bool = False,
+    to_beat: float | None = None,
 ) -> TuneResult:
     """Search `tuning.space`; the best trial's checkpoint becomes `<home>/runs/<name>/matcher`.
 
     Args:
         report: called in this process after each epoch of each trial: its name, figures, epoch.
         progress: told the share of the features that was cached, before the first trial.
-        is_first_known: the settings as they stand have been trained; else they are the first trial.
+        to_beat: what the settings as they stand reached, where they have been trained: a search
+            that finds nothing better saves no matcher. Else they are the first trial.
 
     Raises:
         SettingsError: a space that cannot be searched.
@@ -97,14 +98,20 @@ def tune_encoder(
     plan = prepare_run(home, catalog, settings, name, progress, shares=settings.tuning.trials)
     training = settings.training.model_copy(update={"epochs": plan.training["epochs"]})
     settings = settings.model_copy(update={"training": training})
+    trials = trials_of(folder)
     if (done := finished(folder)) is None:
-        first = None if is_first_known else first_point(settings)
-        best = max(search(folder, settings, room, report, first), key=lambda trial: trial.best)
+        trials = search(
+            folder, settings, room, report, first_point(settings) if to_beat is None else None
+        )
+    best = max(trials, key=lambda trial: trial.best)
+    facts = {"trials at once": f"{room.trials}, as processors allow"}
+    # With a share of the base's weights mixed in, a trial's own figure is not yet its matcher's.
+    if to_beat is not None and best.best <= to_beat and not training.base_share:
+        return TuneResult(None, {OBJECTIVE: best.best}, best.point, trials, {**plan.facts, **facts})
+    if done is None:
         kept = _checkpoint(folder, best)
         done = finish(folder, at_point(plan, best.point), kept, kept)
-    trials, facts = trials_of(folder), {"trials at once": f"{room.trials}, as processors allow"}
-    point = max(trials, key=lambda trial: trial.best).point
-    return TuneResult(folder / "matcher", done.metrics, point, trials, {**done.facts, **facts})
+    return TuneResult(folder / "matcher", done.metrics, best.point, trials, {**done.facts, **facts})
 
 
 def search(
