@@ -5,6 +5,9 @@ that keeps it within seconds.
 """
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import torch
 
 from xmodal.evaluation.calibration import calibration
 from xmodal.evaluation.classes import classification
@@ -47,6 +50,8 @@ ANALYSES: tuple[Analysis, ...] = (
 
 
 def analyse(judged: Judged, analyses: Sequence[Analysis] = ANALYSES) -> list[Section]:
-    """The sections of all analyses that apply, in their order."""
-    found = (analysis(judged) for analysis in analyses)
-    return [section for section in found if section is not None]
+    """The sections of all analyses that apply, in their order; each runs on one core."""
+    cores = torch.get_num_threads()
+    with ThreadPoolExecutor(cores, "analysis", torch.set_num_threads, (1,)) as pool:
+        found = pool.map(lambda analysis: analysis(judged), analyses)
+        return [section for section in found if section is not None]
