@@ -8,7 +8,8 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 # As in a shell of its own: a `make test ARGS=...` above hands its variables down in these.
-ENVIRONMENT = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MAKEOVERRIDES")}
+HANDED_DOWN = ("MAKEFLAGS", "MAKEOVERRIDES", "MFLAGS", "ARGS")
+ENVIRONMENT = {k: v for k, v in os.environ.items() if k not in HANDED_DOWN}
 AS_READY = ["-o", ".venv/.ready"]  # nothing is installed, however old the environment is
 
 
