@@ -47,8 +47,8 @@ shop: $(READY)  ## the whole job on your folder: make shop CATALOG=<folder> [GLO
 serve: $(READY)  ## serve the home's release until Ctrl-C: make serve CONFIG=configs/shop.yaml
 	$(PY) -m serve.up --foreground --config $(CONFIG) $(ARGS)
 
-test: $(READY)  ## all tests in three processes (tests/conftest.py says which where), with coverage
-	$(BIN)/pytest -n 3 --dist loadgroup --no-loadscope-reorder --cov --cov-report=term $(ARGS)
+test: $(READY)  ## all tests in two processes (tests/conftest.py says which where), with coverage
+	$(BIN)/pytest -n 2 --dist loadgroup --no-loadscope-reorder --cov --cov-report=term $(ARGS)
 
 lint: $(READY)  ## format, rules, types, floors
 	$(BIN)/ruff format --check .

@@ -16,25 +16,16 @@ RAY_ENVIRONMENT = {
 }
 
 
-# Of the tests that start a Ray, half: they mostly wait for processes to start, so two run at once.
-SECOND_RAY = (
-    "tests/jobs/test_train.py",
-    "tests/jobs/test_tune.py",
-    "tests/training/",
-)
-
-
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Three processes share the tests: two those that start a Ray, the third all else, by file.
+    """Two processes share the tests: one those that start a Ray, the other all else, by file.
 
-    Within a process, what shares `ray_cluster` runs before another test starts a Ray of its own:
+    Within the first, what shares `ray_cluster` runs before another test starts a Ray of its own:
     two at once would only wait for each other's processors.
     """
     for item in items:
-        file = item.location[0]
-        ray_group = "second ray" if file.startswith(SECOND_RAY) else "ray"
-        item.add_marker(pytest.mark.xdist_group(ray_group if _starts_ray(item) else file))
+        group = "ray" if _starts_ray(item) else item.location[0]
+        item.add_marker(pytest.mark.xdist_group(group))
     items.sort(key=lambda item: (not _starts_ray(item), not _shares_cluster(item)))
 
 
