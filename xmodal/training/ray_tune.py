@@ -9,7 +9,7 @@ trials and the searcher's state, each trial goes on from its own last checkpoint
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import floor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,6 +28,7 @@ from xmodal.training.ray_train import OBJECTIVE, WORKER_CPUS, Progress, fit_run,
 if TYPE_CHECKING:
     from xmodal.catalog.store import Catalog
     from xmodal.settings import Settings, SpaceItem
+    from xmodal.training.prepare import TrainPlan
     from xmodal.training.space import Point
 
 EPOCHS_DONE = "epochs_done"  # the clock of ASHA: a resumed trial goes on counting where it was
@@ -87,9 +88,9 @@ def tune_encoder(
         SettingsError: a space that cannot be searched.
         ServiceError: the cluster has no room for one trial, or no dashboard.
     """
-    from xmodal.training.finish import finish, finished
+    from xmodal.training.finish import finished
     from xmodal.training.recipe import derived
-    from xmodal.training.space import at_point, check_space, first_point
+    from xmodal.training.space import check_space, first_point
 
     settings = derived(settings)
     check_space(settings)
@@ -98,20 +99,28 @@ def tune_encoder(
     plan = prepare_run(home, catalog, settings, name, progress, shares=settings.tuning.trials)
     training = settings.training.model_copy(update={"epochs": plan.training["epochs"]})
     settings = settings.model_copy(update={"training": training})
+    if finished(folder) is None:
+        first = first_point(settings) if to_beat is None else None
+        search(folder, settings, room, report, first)
+    result = _result(folder, plan, to_beat)
+    at_once = {"trials at once": f"{room.trials}, as processors allow"}
+    return replace(result, facts={**result.facts, **at_once})
+
+
+def _result(folder: Path, plan: "TrainPlan", to_beat: float | None) -> TuneResult:
+    """The best trial's matcher, saved unless it beats nothing."""
+    from xmodal.training.finish import finish, finished
+    from xmodal.training.space import at_point
+
     trials = trials_of(folder)
-    if (done := finished(folder)) is None:
-        trials = search(
-            folder, settings, room, report, first_point(settings) if to_beat is None else None
-        )
     best = max(trials, key=lambda trial: trial.best)
-    facts = {"trials at once": f"{room.trials}, as processors allow"}
     # With a share of the base's weights mixed in, a trial's own figure is not yet its matcher's.
-    if to_beat is not None and best.best <= to_beat and not training.base_share:
-        return TuneResult(None, {OBJECTIVE: best.best}, best.point, trials, {**plan.facts, **facts})
-    if done is None:
+    if to_beat is not None and best.best <= to_beat and not plan.training["base_share"]:
+        return TuneResult(None, {OBJECTIVE: best.best}, best.point, trials, plan.facts)
+    if (done := finished(folder)) is None:
         kept = _checkpoint(folder, best)
         done = finish(folder, at_point(plan, best.point), kept, kept)
-    return TuneResult(folder / "matcher", done.metrics, best.point, trials, {**done.facts, **facts})
+    return TuneResult(folder / "matcher", done.metrics, best.point, trials, done.facts)
 
 
 def search(
