@@ -4,6 +4,7 @@
     ├── StorageError            the disk is full, a file cannot be read or written
     ├── SplitLeak               a part cut here that shares products with train
     ├── IndexDamaged            an index that does not prove itself
+    ├── JournalDamaged          a journal without the record that it should have
     ├── DeadlineExceeded        a query's time ran out before it had any answer
     ├── Overloaded              a stage's queue is full
     └── UserError               exit 2: the user can mend it
@@ -41,6 +42,10 @@ class SplitLeak(XmodalError):
 
 class IndexDamaged(XmodalError):
     """An index version does not match its own metadata."""
+
+
+class JournalDamaged(XmodalError):
+    """A journal does not have, or no longer has, the record that it should."""
 
 
 class DeadlineExceeded(XmodalError):
