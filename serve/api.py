@@ -11,6 +11,7 @@ from fastapi.staticfiles import StaticFiles
 from serve.embeddings import EmbeddingsAnswer, EmbeddingsRequest
 from serve.limits import Limits
 from serve.problems import Problem, add_handlers, render
+from serve.products import add_changes
 from serve.schemas import (
     BatchAnswer,
     BatchRequest,
@@ -60,6 +61,7 @@ def make_api(service: Service) -> FastAPI:
     api.add_middleware(Limits)
     _add_search(api, service)
     _add_products(api, service)
+    add_changes(api, service.desk, _ERRORS)
     _add_health(api, service)
     _add_pages(api)
     _document_only_what_is_sent(api)

@@ -7,11 +7,11 @@ no search waits for it.
 import asyncio
 import os
 import threading
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
 
-from xmodal.catalog.store import Catalog
 from xmodal.errors import Overloaded
 from xmodal.matcher.explain import Explanation, PairScore, explain
 from xmodal.matcher.heat_map import heat_map
@@ -22,24 +22,26 @@ _NICE = 15  # of 19: a search in another thread of this process comes first
 
 
 class Explainer:
-    """One release's matcher and pictures."""
+    """One release's matcher."""
 
-    def __init__(self, matcher: Path, catalog: Catalog) -> None:
-        self._folder, self._catalog = matcher, catalog
+    def __init__(self, matcher: Path) -> None:
+        self._folder = matcher
         self._pool = ThreadPoolExecutor(1, "explain", _give_way)
         self._waiting = 0
 
-    async def explain(self, text: str, row: int) -> tuple[Explanation, str] | None:
-        """Why `text` finds the product of that catalogue row, and a drawing of it as SVG.
+    async def explain(
+        self, text: str, read: Callable[[], Sequence[bytes]]
+    ) -> tuple[Explanation, str] | None:
+        """Why `text` finds the product whose pictures `read` gives, and a drawing of it as SVG.
 
-        None where it has no picture. Raises Overloaded where QUEUE explanations are waited for.
+        None where it has none. Raises Overloaded where QUEUE explanations are waited for.
         """
         if self._waiting >= QUEUE:
             raise Overloaded(f"{self._waiting} explanations are waited for; try again later")
         self._waiting += 1
         try:
             loop = asyncio.get_running_loop()
-            return await loop.run_in_executor(self._pool, self._explain, text, row)
+            return await loop.run_in_executor(self._pool, self._explain, text, read)
         finally:
             self._waiting -= 1
 
@@ -47,8 +49,10 @@ class Explainer:
     def _matcher(self) -> Matcher:
         return load_matcher(self._folder)
 
-    def _explain(self, text: str, row: int) -> tuple[Explanation, str] | None:
-        pictures = [encoded for _, _, encoded in self._catalog.images(row, row + 1)]
+    def _explain(
+        self, text: str, read: Callable[[], Sequence[bytes]]
+    ) -> tuple[Explanation, str] | None:
+        pictures = read()
         if not pictures:
             return None
         pair = PairScore(self._matcher.encoder, self._matcher.reranker, text, pictures)

@@ -75,6 +75,15 @@ class Index:
         whole: Floats = self.vectors.reconstruct(int(vector_row))
         return whole[: self.facts.dim]
 
+    def rows_of(self, product_row: int) -> Rows:
+        """The vector rows of a product, by bisection: pictures, then texts, each in order."""
+        pictures = self.facts.vectors - self.facts.text_rows
+        found = []
+        for start, run in ((0, self.product_row_N[:pictures]), (pictures, self.product_row_N)):
+            low, high = np.searchsorted(run[start:], (product_row, product_row + 1))
+            found.append(np.arange(start + low, start + high))
+        return np.concatenate(found)
+
     def product_vectors(self, product_ids: Sequence[str]) -> Floats:
         """The vectors (N, D) of products: of each the unit mean of its rows.
 
@@ -82,8 +91,7 @@ class Index:
         """
         vector_ND = np.empty((len(product_ids), self.facts.dim), np.float32)
         for place, product_id in enumerate(product_ids):
-            row = self.products.known_row(product_id)
-            rows = np.flatnonzero(self.product_row_N == row)
+            rows = self.rows_of(self.products.known_row(product_id))
             vector_ND[place] = np.sum([self.vector(int(one)) for one in rows], axis=0)
         norm_N1 = np.linalg.norm(vector_ND, axis=1, keepdims=True)
         return np.asarray(vector_ND / norm_N1.clip(1e-12))
@@ -106,7 +114,7 @@ class Index:
         query_QD = np.ascontiguousarray(query_QD, dtype=np.float32)
         if not self.facts.text_rows:
             return query_QD
-        return np.pad(query_QD, ((0, 0), (0, 1)), constant_values=-self._offset(kind))
+        return np.pad(query_QD, ((0, 0), (0, 1)), constant_values=-self.text_offset(kind))
 
     def _best_of_each(self, scores: Floats, rows: Rows) -> Hits:
         products = self.product_row_N[rows]
@@ -120,7 +128,8 @@ class Index:
             products, rows, scores = products[order], rows[order], scores[order]
         return Hits(products, rows, scores)
 
-    def _offset(self, kind: Kind) -> float:
+    def text_offset(self, kind: Kind) -> float:
+        """What the score of a text's row has taken off, for queries of a kind."""
         if kind == "both":
             return (self.facts.text_offset["text"] + self.facts.text_offset["image"]) / 2
         return self.facts.text_offset[kind]

@@ -20,7 +20,9 @@ from torch import Tensor
 
 from xmodal.errors import DeadlineExceeded, Overloaded
 from xmodal.index.facets import Filter
+from xmodal.index.overlay import Overlay
 from xmodal.index.tokens import TokenStore
+from xmodal.index.vectors import LiveTokens
 from xmodal.index.version import Index, Kind
 from xmodal.matcher.encoder import Encoder
 from xmodal.matcher.forms import Form
@@ -97,9 +99,12 @@ class _EncoderForward:
 
 
 class LocalRetriever:
-    """Exact search in an opened index; at most `queue` queries wait for its threads."""
+    """Exact search in an opened index; at most `queue` queries wait for its threads.
 
-    def __init__(self, index: Index, pools: Pools, queue: int = 128) -> None:
+    In an overlay what others have changed is looked for before each search.
+    """
+
+    def __init__(self, index: Index | Overlay, pools: Pools, queue: int = 128) -> None:
         self._index, self._pools, self._queue = index, pools, queue
         self._waiting = 0
 
@@ -114,7 +119,7 @@ class LocalRetriever:
 
     async def vectors(self, product_ids: Sequence[str], deadline_s: float) -> Floats:
         """Stored vectors (N, D). Raises UnknownProduct, Overloaded, or DeadlineExceeded."""
-        return await self._run(partial(self._index.product_vectors, product_ids), deadline_s)
+        return await self._run(partial(self._vectors, product_ids), deadline_s)
 
     async def _run(self, work: Callable[[], Result], deadline_s: float) -> Result:
         """In a thread, when its turn comes and if there is time left then."""
@@ -132,7 +137,15 @@ class LocalRetriever:
         finally:
             self._waiting -= 1
 
+    def _vectors(self, product_ids: Sequence[str]) -> Floats:
+        if isinstance(self._index, Overlay):
+            self._index.refresh()
+        return self._index.product_vectors(product_ids)
+
     def _retrieve(self, vector_D: Floats, k: int, wanted: Filter, kind: Kind) -> Candidates:
+        if isinstance(self._index, Overlay):
+            self._index.refresh()
+            return Candidates(**vars(self._index.search(vector_D, k, wanted, kind)))
         hits = self._index.search(vector_D, k, wanted, kind)
         products = self._index.products
         columns = [
@@ -152,7 +165,11 @@ class LocalReranker:
     """The cross-encoder over candidates' patch tokens, read from the index's token store."""
 
     def __init__(
-        self, model: RerankerModel, tokens: TokenStore, pools: Pools, queue: int = 64
+        self,
+        model: RerankerModel,
+        tokens: TokenStore | LiveTokens,
+        pools: Pools,
+        queue: int = 64,
     ) -> None:
         forward = _RerankerForward(model.eval(), tokens)
         self._batch = Batcher[_Pair, Reranked](forward.pairs, pools.torch, largest=8, queue=queue)
@@ -167,7 +184,7 @@ class _RerankerForward:
     """The model and its tokens, apart from the batcher that calls them: no cycle, as above."""
 
     model: RerankerModel
-    tokens: TokenStore
+    tokens: TokenStore | LiveTokens
 
     @torch.inference_mode()
     def pairs(self, pairs: Sequence[_Pair]) -> list[Reranked]:

@@ -1,0 +1,163 @@
+"""An index with the changes that came after it was built: one exact search over both.
+
+    journal of changes -> Overlay(vectors, tombstones) + Index (immutable) -> Found
+
+A product that was put in hides its row of the index; one that was taken out is found in neither.
+Rebuilt from the journals at every start; folded in by the next index build.
+Shapes: R rows of the overlay, P its products, N rows asked for, K hits, D embedding.
+"""
+
+import json
+import logging
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xmodal.catalog.changes import Change, Changes
+from xmodal.errors import FilterError, UnknownProduct, XmodalError
+from xmodal.index.facets import Filter
+from xmodal.index.table import Table, View
+from xmodal.index.vectors import VectorLog, embed_or_leave
+from xmodal.index.version import Hits, Index, Kind
+
+log = logging.getLogger(__name__)
+
+SLACK = 32  # more hits asked of the index at first, for those that are hidden
+RETRY_S = 5.0
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Found:
+    """Products best first, with what an answer shows of them. `attributes` are JSON texts."""
+
+    vector_rows: NDArray[np.int64]
+    """Of the index; behind its last row, of the encoder's `VectorLog`."""
+    scores: Floats
+    product_ids: Sequence[str]
+    titles: Sequence[str]
+    attributes: Sequence[str]
+
+
+class Overlay:
+    """A live index; safe to search from several threads."""
+
+    def __init__(self, index: Index, changes: Changes, vectors: VectorLog) -> None:
+        """Take in all changes that there are; what was never embedded is embedded now."""
+        self.index, self.changes, self.vectors = index, changes, vectors
+        self.problem: str | None = None
+        """Why the newest changes are not in, if they are not; they are tried again."""
+        self._table = Table(index.facts.dim)
+        self._waiting: dict[str, Change] = {}
+        self._lock, self._retry_at = threading.Lock(), 0.0
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Take in what is new, so that the next search finds it: a look at a file if nothing is.
+
+        What goes wrong is logged and kept in `problem`: the search goes on with what it has.
+        """
+        if self.changes.is_fresh() and not self._waiting:
+            return
+        with self._lock:
+            try:
+                for change in self.changes.follow():
+                    self._waiting[change.product_id] = change
+                if self._waiting and time.monotonic() >= self._retry_at:
+                    self._take_in(list(self._waiting.values()))
+                    self._waiting, self.problem = {}, None
+            except (XmodalError, OSError) as error:
+                self.problem, self._retry_at = str(error), time.monotonic() + RETRY_S
+                log.error("event=changes_not_in message=%s", error)
+
+    def search(self, query_D: Floats, k: int, wanted: Filter = (), kind: Kind = "text") -> Found:
+        """As `Index.search`, over index and overlay."""
+        view = self._table.view
+        hits = self._of_index(view, query_D, k, wanted, kind)
+        columns = [
+            self.index.products.column(name, hits.product_rows)
+            for name in ("product_id", "title", "attributes")
+        ]
+        base = Found(hits.vector_rows, hits.scores, *columns)
+        if not view.count:
+            return base
+        numbers_K, rows_K, scores_K = view.best(query_D, k, wanted, self.index.text_offset(kind))
+        facts = [view.facts[number] for number in numbers_K]
+        shown = [json.dumps(dict(one.attributes), ensure_ascii=False) for one in facts]
+        live = Found(
+            rows_K + self.index.facts.vectors,
+            scores_K,
+            [one.product_id for one in facts],
+            [one.title for one in facts],
+            shown,
+        )
+        return _merged(base, live, k)
+
+    def product_vectors(self, product_ids: Sequence[str]) -> Floats:
+        """As `Index.product_vectors`, of products of either. Raises UnknownProduct."""
+        view = self._table.view
+        vector_ND = np.empty((len(product_ids), self.index.facts.dim), np.float32)
+        for place, product_id in enumerate(product_ids):
+            rows_RD = view.rows(product_id)
+            if not len(rows_RD):
+                row = self.index.products.known_row(product_id)
+                if row in view.hidden:
+                    raise UnknownProduct(f"no product {product_id!r}")
+                rows_RD = self.index.product_vectors([product_id])
+            total_D = rows_RD.sum(axis=0)
+            vector_ND[place] = total_D / max(float(np.linalg.norm(total_D)), 1e-12)
+        return vector_ND
+
+    def _take_in(self, changes: Sequence[Change]) -> None:
+        present = [(change.facts, change) for change in changes if change.facts is not None]
+        wanted = [(facts, partial(self.changes.pictures, change)) for facts, change in present]
+        embed_or_leave(self.vectors, wanted)
+        known = (self.index.products.row_of(change.product_id) for change in changes)
+        rows = {facts.product_id: self.vectors.rows(facts) for facts, _ in present}
+        self._table.take_in(changes, rows, [row for row in known if row is not None])
+
+    def _of_index(self, view: View, query_D: Floats, k: int, wanted: Filter, kind: Kind) -> Hits:
+        """The best k products of the index that are not hidden."""
+        try:
+            for more in (min(SLACK, len(view.hidden)), len(view.hidden)):
+                hits = self.index.search(query_D, k + more, wanted, kind)
+                seen = ~np.isin(hits.product_rows, view.hidden)
+                if seen.sum() >= k or len(hits.scores) < k + more:
+                    break
+        except FilterError:
+            unknown = {key for key, _ in wanted} - set(self.index.facets.keys)
+            if not unknown <= view.keys:
+                known = ", ".join(sorted({*self.index.facets.keys, *view.keys})) or "none"
+                name = min(unknown - view.keys)
+                message = f"unknown attribute {name!r}; this catalogue has: {known}"
+                raise FilterError(message) from None
+            none = np.empty(0, np.int64)
+            return Hits(none, none, np.empty(0, np.float32))
+        rows = (hits.product_rows, hits.vector_rows, hits.scores)
+        return Hits(*(column[seen][:k] for column in rows))
+
+
+def _merged(one: Found, other: Found, k: int) -> Found:
+    """The best k of two, equal scores in order of product id."""
+    scores = np.concatenate([one.scores, other.scores])
+    ids = [*one.product_ids, *other.product_ids]
+    order = sorted(range(len(ids)), key=lambda at: (-scores[at], ids[at]))[:k]
+    rows = np.concatenate([one.vector_rows, other.vector_rows])
+
+    def at(first: Sequence[Any], second: Sequence[Any]) -> list[Any]:
+        both = [*first, *second]
+        return [both[place] for place in order]
+
+    return Found(
+        rows[order],
+        scores[order],
+        at(one.product_ids, other.product_ids),
+        at(one.titles, other.titles),
+        at(one.attributes, other.attributes),
+    )
