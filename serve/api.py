@@ -61,7 +61,7 @@ def make_api(service: Service) -> FastAPI:
     api.add_middleware(Limits)
     _add_search(api, service)
     _add_products(api, service)
-    add_changes(api, service.desk, _ERRORS)
+    add_changes(api, service, _ERRORS)
     _add_health(api, service)
     _add_pages(api)
     _document_only_what_is_sent(api)

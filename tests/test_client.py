@@ -118,3 +118,20 @@ def test_a_malformed_url_is_one_line(url):
 def test_a_picture_that_cannot_be_read_is_named(client, tmp_path):
     with pytest.raises(QueryError, match=r"nothing\.png"):
         client.search(image=tmp_path / "nothing.png")
+
+
+def test_products_are_put_in_and_taken_out(client, tmp_path):
+    file = tmp_path / "hat.png"
+    file.write_bytes(make_picture(321))
+    assert client.upsert("hat 1", title="violet hat", images=[file], price=3.5) == "created"
+    assert client.search(image=make_picture(321), limit=1).hits[0].product_id == "hat 1"
+    assert client.product("hat 1")["price"] == 3.5
+    assert client.picture("hat 1") == make_picture(321)
+    several = [{"product_id": "hat 1", "title": "green hat"}, {"product_id": "hat 2"}]
+    first, second = client.upsert_all(several)
+    assert (first, "give a `title`" in second) == ("updated", True)
+    client.delete("hat 1")
+    with pytest.raises(QueryError, match="no product 'hat 1'"):
+        client.delete("hat 1")
+    with pytest.raises(QueryError, match="unknown field"):
+        client.upsert("hat 3", titel="hat")

@@ -26,6 +26,10 @@ class Put:
         """Its id."""
         return self.facts.product_id
 
+    def read(self) -> Sequence[bytes]:
+        """Its encoded pictures."""
+        return self.images
+
 
 @dataclass(frozen=True)
 class TakeOut:
@@ -60,7 +64,7 @@ class Keeper:
                 new.append(word)
                 now[word.product_id] = word
         puts = [word for word in new if isinstance(word, Put)]
-        self._vectors.ensure([(put.facts, lambda put=put: put.images) for put in puts])
+        self._vectors.ensure([(put.facts, put.read) for put in puts])
         if new:
             self._live.changes.journal.append([_record(word) for word in new])
             self._live.refresh()

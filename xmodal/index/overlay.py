@@ -139,8 +139,7 @@ class Overlay:
                 raise FilterError(message) from None
             none = np.empty(0, np.int64)
             return Hits(none, none, np.empty(0, np.float32))
-        rows = (hits.product_rows, hits.vector_rows, hits.scores)
-        return Hits(*(column[seen][:k] for column in rows))
+        return Hits(hits.product_rows[seen][:k], hits.vector_rows[seen][:k], hits.scores[seen][:k])
 
 
 def _merged(one: Found, other: Found, k: int) -> Found:

@@ -72,7 +72,7 @@ class View:
         mask = self._masks.get(wanted)
         if mask is None:
             mask = self.alive_P.copy()
-            for number in np.flatnonzero(mask):
+            for number in np.flatnonzero(mask).tolist():
                 has = self.facts[number].attributes
                 mask[number] = all(has.get(key) in values for key, values in wanted)
             if len(self._masks) >= MOST_MASKS:
