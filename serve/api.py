@@ -152,7 +152,8 @@ def _add_health(api: FastAPI, service: Service) -> None:
         live = service.holder.live
         if live is None:
             return render(Problem(503, "not_ready", "no release is open yet"))
-        return Health(status="ready", release=live.release.id, problem=service.holder.problem)
+        problem = service.holder.problem or live.part.live.problem
+        return Health(status="ready", release=live.release.id, problem=problem)
 
 
 def _add_pages(api: FastAPI) -> None:

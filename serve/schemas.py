@@ -222,7 +222,8 @@ class Health(BaseModel):
     status: str
     release: str | None = None
     problem: str | None = None
-    """Why the newest release could not be opened; the one before it still answers."""
+    """Why the newest release could not be opened (the one before it still answers), or which
+    changes of products could not be read."""
 
 
 class ErrorBody(BaseModel):

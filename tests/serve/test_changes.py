@@ -323,6 +323,19 @@ def test_a_release_by_another_encoder_has_them_too(tmp_path, topology):
         assert hits["hits"][0]["score"] == pytest.approx(1, abs=1e-3)
 
 
+def test_a_damaged_change_is_reported_and_the_others_count(tmp_path):
+    tiny_home(tmp_path)
+    with serving(tmp_path) as client:
+        for number in range(3):
+            put(client, f"kept{number}", title=f"title {number}")
+    segment = max(products_folder(tmp_path).glob("*.log"))
+    segment.write_bytes(segment.read_bytes().replace(b"title 1", b"title 7"))
+    with serving(tmp_path) as client:
+        assert str(segment) in client.get("/readyz").json()["problem"]
+        assert {"kept0", "kept2"} <= set(found(client, text="title"))
+        assert client.get("/v1/products/kept1").status_code == 404
+
+
 def test_a_service_that_is_killed_loses_no_change_that_it_acknowledged(tmp_path):
     tiny_home(tmp_path)
     command = [sys.executable, "-c", WRITER, str(tmp_path)]

@@ -39,6 +39,15 @@ class LiveProducts:
         """Whether `refresh` would find nothing new."""
         return self.changes.is_fresh()
 
+    @property
+    def problem(self) -> str | None:
+        """What of the journal could not be read; the rest of it counts."""
+        damaged = list(self.changes.journal.damaged.values())
+        if not damaged:
+            return None
+        places = ", ".join(f"{one.file} at {one.position}" for one in damaged[:3])
+        return f"{len(damaged)} changes of products are damaged and left out: {places}"
+
     def change(self, product_id: str) -> Change | None:
         """The newest change of a product. Raises UnknownProduct where it was taken out."""
         change = self.changes.newest.get(product_id)

@@ -19,17 +19,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xmodal.catalog.changes import Change, Changes
+from xmodal.catalog.changes import Change, Changes, ProductFacts
 from xmodal.errors import FilterError, UnknownProduct, XmodalError
 from xmodal.index.facets import Filter
+from xmodal.index.offset import measure_offset
 from xmodal.index.table import Table, View
 from xmodal.index.vectors import VectorLog, embed_or_leave
-from xmodal.index.version import Hits, Index, Kind
+from xmodal.index.version import Hits, Index, Kind, load_probes
 
 log = logging.getLogger(__name__)
 
 SLACK = 32  # more hits asked of the index at first, for those that are hidden
 RETRY_S = 5.0
+KINDS: tuple[Kind, ...] = ("text", "image", "both")
 Floats = NDArray[np.float32]
 
 
@@ -54,18 +56,21 @@ class Overlay:
         self.problem: str | None = None
         """Why the newest changes are not in, if they are not; they are tried again."""
         self._table = Table(index.facts.dim)
+        self._offset = {kind: index.text_offset(kind) for kind in KINDS}
+        self._has_offset = index.facts.text_rows > 0
         self._waiting: dict[str, Change] = {}
         self._lock, self._retry_at = threading.Lock(), 0.0
         self.refresh()
 
-    def refresh(self) -> None:
+    def refresh(self, wait_s: float = -1) -> None:
         """Take in what is new, so that the next search finds it: a look at a file if nothing is.
 
-        What goes wrong is logged and kept in `problem`: the search goes on with what it has.
+        What goes wrong is logged and kept in `problem`: the search goes on with what it has, and
+        so it does after `wait_s` (-1: never) where another thread is still at it.
         """
         if self.changes.is_fresh() and not self._waiting:
             return
-        with self._lock:
+        if self._lock.acquire(timeout=wait_s):
             try:
                 for change in self.changes.follow():
                     self._waiting[change.product_id] = change
@@ -75,6 +80,8 @@ class Overlay:
             except (XmodalError, OSError) as error:
                 self.problem, self._retry_at = str(error), time.monotonic() + RETRY_S
                 log.error("event=changes_not_in message=%s", error)
+            finally:
+                self._lock.release()
 
     def search(self, query_D: Floats, k: int, wanted: Filter = (), kind: Kind = "text") -> Found:
         """As `Index.search`, over index and overlay."""
@@ -87,7 +94,7 @@ class Overlay:
         base = Found(hits.vector_rows, hits.scores, *columns)
         if not view.count:
             return base
-        numbers_K, rows_K, scores_K = view.best(query_D, k, wanted, self.index.text_offset(kind))
+        numbers_K, rows_K, scores_K = view.best(query_D, k, wanted, self._offset[kind])
         facts = [view.facts[number] for number in numbers_K]
         shown = [json.dumps(dict(one.attributes), ensure_ascii=False) for one in facts]
         live = Found(
@@ -118,6 +125,8 @@ class Overlay:
         present = [(change.facts, change) for change in changes if change.facts is not None]
         wanted = [(facts, partial(self.changes.pictures, change)) for facts, change in present]
         embed_or_leave(self.vectors, wanted)
+        if not self._has_offset and any(not facts.pictures for facts, _ in present):
+            self._offset, self._has_offset = _estimated(self.index, self.vectors), True
         known = (self.index.products.row_of(change.product_id) for change in changes)
         rows = {facts.product_id: self.vectors.rows(facts) for facts, _ in present}
         self._table.take_in(changes, rows, [row for row in known if row is not None])
@@ -140,6 +149,26 @@ class Overlay:
             none = np.empty(0, np.int64)
             return Hits(none, none, np.empty(0, np.float32))
         return Hits(hits.product_rows[seen][:k], hits.vector_rows[seen][:k], hits.scores[seen][:k])
+
+
+def _estimated(index: Index, vectors: VectorLog) -> dict[Kind, float]:
+    """What is taken off texts where the index has none, measured on its sample of pictures.
+
+    The next build measures it on held-out products.
+    """
+    probes = load_probes(index.folder)
+    _, first = np.unique(probes["product_ids"], return_index=True)
+    rows = [index.products.known_row(str(probes["product_ids"][one])) for one in first]
+    titles = index.products.column("title", rows)
+    titled = [(ProductFacts("", title, {}), one) for title, one in zip(titles, first, strict=True)]
+    titled = [(facts, one) for facts, one in titled if facts.title]
+    vectors.ensure([(facts, tuple) for facts, _ in titled], alone=True)
+    title_PD = np.array([next(iter(vectors.rows(facts).values())) for facts, _ in titled])
+    image_PD = probes["vectors"][[one for _, one in titled]]
+    own = np.arange(len(titled))
+    text = measure_offset(title_PD, own, image_PD, title_PD)
+    image = measure_offset(image_PD, own, image_PD, title_PD)
+    return {"text": text, "image": image, "both": (text + image) / 2}
 
 
 def _merged(one: Found, other: Found, k: int) -> Found:

@@ -89,6 +89,10 @@ class VectorLog:
         """The row of that number. Raises JournalDamaged where there is none."""
         return _read(self._journal.at(number))
 
+    def row_of(self, key: str) -> Row:
+        """The row of a key that `ensure` was called for."""
+        return self.row(self._offsets[key])
+
     def _missing(self, products: Sequence[Wanted]) -> list[Wanted]:
         self._follow()
         return [one for one in products if any(key not in self._offsets for key in keys_of(one[0]))]

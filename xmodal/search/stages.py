@@ -31,6 +31,7 @@ from xmodal.search.batcher import Batcher
 from xmodal.search.query import Candidates, Encoded, Query, Reranked
 
 Floats = NDArray[np.float32]
+NEWS_S = 0.1  # longer no search waits for changes that another thread is taking in
 Result = TypeVar("Result")
 
 
@@ -139,12 +140,12 @@ class LocalRetriever:
 
     def _vectors(self, product_ids: Sequence[str]) -> Floats:
         if isinstance(self._index, Overlay):
-            self._index.refresh()
+            self._index.refresh(NEWS_S)
         return self._index.product_vectors(product_ids)
 
     def _retrieve(self, vector_D: Floats, k: int, wanted: Filter, kind: Kind) -> Candidates:
         if isinstance(self._index, Overlay):
-            self._index.refresh()
+            self._index.refresh(NEWS_S)
             return Candidates(**vars(self._index.search(vector_D, k, wanted, kind)))
         hits = self._index.search(vector_D, k, wanted, kind)
         products = self._index.products
