@@ -18,10 +18,13 @@ from serve.api import make_api
 from serve.service import Service
 from serve.shelves import fused, spread
 from tests.factories import make_picture
-from tests.homes import add_release, tiny_home
+from tests.homes import add_release, embed, tiny_home
 from xmodal.catalog.changes import products_folder, vectors_folder
+from xmodal.catalog.fold import fold_changes
 from xmodal.catalog.store import current_catalog
-from xmodal.registry.pointer import read_pointer
+from xmodal.index.build import build_index
+from xmodal.matcher.saved import load_encoder
+from xmodal.registry.pointer import make_release, move_pointer, read_pointer
 from xmodal.search.opened import open_encoder, open_reranker, open_retriever
 from xmodal.search.searcher import Searcher
 from xmodal.search.stages import make_pools
@@ -291,7 +294,7 @@ def test_changes_outlive_a_restart_without_embedding_again(tmp_path, monkeypatch
         put(client, "kept", **body(810))
         put(client, "kept", **body(810, price=2))  # another price, the same picture
         client.delete("/v1/products/p003")
-    encoder = read_facts_of(tmp_path)
+    encoder = read_pointer(tmp_path).matcher.fingerprint
     size = sum(f.stat().st_size for f in vectors_folder(tmp_path, encoder).glob("*.log"))
     monkeypatch.setattr("xmodal.index.vectors.load_encoder", None)  # it would fail if called
     with serving(tmp_path) as client:
@@ -300,10 +303,6 @@ def test_changes_outlive_a_restart_without_embedding_again(tmp_path, monkeypatch
         assert "p003" not in looks_like(client, 30)
         assert put(client, "kept", **body(810, price=5)).json()["result"] == "updated"
     assert size == sum(f.stat().st_size for f in vectors_folder(tmp_path, encoder).glob("*.log"))
-
-
-def read_facts_of(home):
-    return read_pointer(home).matcher.fingerprint
 
 
 @pytest.mark.parametrize("topology", ["fused", "spread"])
@@ -321,6 +320,31 @@ def test_a_release_by_another_encoder_has_them_too(tmp_path, topology):
         assert "p003" not in looks_like(client, 30)
         hits = client.post("/v1/search", json={"image": as_base64(make_picture(810))}).json()
         assert hits["hits"][0]["score"] == pytest.approx(1, abs=1e-3)
+
+
+def test_a_release_with_the_changes_folded_in_goes_on_from_there(tmp_path):
+    first = tiny_home(tmp_path)
+    with serving(tmp_path) as client:
+        put(client, "kept", **body(810, attributes={"kind": "hat"}))
+        client.delete("/v1/products/p003")
+        folded = fold_changes(tmp_path, current_catalog(tmp_path))
+        put(client, "later", **body(811))
+        encoder = load_encoder(first.matcher_folder(tmp_path) / "encoder")
+        store, indexes = embed(folded, encoder, tmp_path / "store"), tmp_path / "indexes"
+        index = build_index(store, folded, encoder, first.matcher.fingerprint, indexes)
+        parts = {"index": index.facts.id, "catalog": folded.manifest.id}
+        second = make_release(tmp_path, first.matcher, settings="s", gate={}, **parts)
+        for release in (second, first, second):  # there, back, and there again
+            move_pointer(tmp_path, release)
+            client.portal.call(client.service.holder.follow)
+            assert client.get("/readyz").json()["release"] == release.id
+            assert [looks_like(client, seed)[0] for seed in (810, 811)] == ["kept", "later"]
+            assert client.get("/v1/products/kept/image").content == make_picture(810)
+            assert client.get("/v1/facets").json()["facets"]["kind"]["hat"] == 1
+            assert "p003" not in looks_like(client, 30)
+        assert set(client.service.holder.live.part.live.changes.newest) == {"later"}
+        assert client.delete("/v1/products/kept").status_code == 200
+        assert "kept" not in looks_like(client, 810)
 
 
 def test_a_damaged_change_is_reported_and_the_others_count(tmp_path):

@@ -161,6 +161,19 @@ def test_spread_answers_as_fused(service, home, environment):
     ]
     assert len(near[0]) == 10
     assert [hit["product_id"] for hit in near[0]] == [hit["product_id"] for hit in near[1]]
+    for put_at, product_id in ((url, "put1"), (f"{url}/spread", "put2")):
+        body = {"title": "green hat", "images": [picture]}
+        kept = httpx.put(f"{put_at}/v1/products/{product_id}", json=body, timeout=60)
+        assert kept.json() == {"product_id": product_id, "result": "created"}
+        for where in (url, f"{url}/spread"):
+            hits = ask(where, image=picture, limit=5).json()["hits"]
+            assert product_id in [hit["product_id"] for hit in hits]
+            assert ask(where, text="green hat").status_code == 200  # reranked, of both stores
+            assert httpx.get(f"{where}/v1/products/{product_id}").json()["title"] == "green hat"
+            assert httpx.get(f"{where}/v1/products/{product_id}/image").status_code == 200
+        assert httpx.delete(f"{put_at}/v1/products/{product_id}").status_code == 200
+        for where in (url, f"{url}/spread"):
+            assert httpx.get(f"{where}/v1/products/{product_id}").status_code == 404
     gone = httpx.get(f"{url}/spread/v1/products/nobody/similar", timeout=60)
     assert (gone.status_code, gone.json()["error"]["code"]) == (404, "not_found")
     wrong = ask(f"{url}/spread", text="a", filter={"color": "red"})

@@ -17,10 +17,12 @@ from xmodal.index.vectors import VectorLog, keys_of
 from xmodal.journal import Journal
 from xmodal.matcher.saved import encoder_fingerprint
 from xmodal.retrieval.store import (
+    Array,
     FeatureBatch,
     FeatureStore,
     Plan,
     Shard,
+    What,
     begin_store,
     finish_store,
     is_whole,
@@ -29,7 +31,7 @@ from xmodal.retrieval.store import (
     write_shard,
 )
 
-_WHAT = "vector+tokens"
+_WHAT: What = "vector+tokens"
 
 
 def carry_over(home: Path, catalog: Catalog, matcher_folder: Path) -> FeatureStore | None:
@@ -85,7 +87,7 @@ def _fresh(log: VectorLog, catalog: Catalog, row: int) -> FeatureBatch | None:
     facts = ProductFacts("", "", {}, pictures=fingerprints(images))
     log.ensure([(facts, lambda: images)])
     made = [log.row_of(key) for key in keys_of(facts)]
-    arrays = {
+    arrays: dict[str, Array] = {
         "vector": np.stack([one.vector_D for one in made]),
         "tokens": np.stack([one.tokens_TC for one in made]),
         "scale": np.array([one.scale for one in made], np.float32),
