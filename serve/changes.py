@@ -29,6 +29,7 @@ THREADS = 2
 QUEUE = 16  # requests that may wait for them
 MOST_LINES = 1000
 NDJSON = "application/x-ndjson"
+_TAKEN = ("/image", "/similar")
 _NICE = 10  # of 19: a search in another thread of this process comes first
 
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
@@ -113,6 +114,9 @@ def read_body(content: bytes, path_id: str | None = None) -> ProductBody:
     body.product_id = path_id or given
     if not body.product_id or not body.product_id.strip():
         raise Problem(400, "empty", "give a `product_id`", "product_id")
+    if body.product_id.endswith(_TAKEN):
+        ends = " or ".join(_TAKEN)
+        raise Problem(400, "invalid", f"an id cannot end in {ends}: paths do", "product_id")
     if not body.title and not body.images:
         raise Problem(400, "empty", "give a `title`, `images` or both", "title")
     return body

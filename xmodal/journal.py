@@ -159,7 +159,10 @@ class Journal:
                     one.error = StorageError(f"{self.folder}: the writing was interrupted")
 
     def _write(self, batch: Sequence[_Waiting]) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
+        if not self.folder.exists():
+            self.folder.mkdir(parents=True, exist_ok=True)
+            for parent in (self.folder.parent, self.folder.parent.parent):
+                _sync_folder(parent)
         with locked(self.folder / "writer.lock"):
             segment = self._settled()
             end = segment.start + segment.size
@@ -221,7 +224,7 @@ class Journal:
             return self._segments()
 
     def _segments(self) -> list[_Segment]:
-        found = sorted(self.folder.glob("*.log"))
+        found = sorted(self.folder.glob("[0-9]*.log"))
         return [_Segment(path, int(path.stem), path.stat().st_size) for path in found]
 
     def _records(self, segment: _Segment, offset: int) -> Iterator[Entry]:

@@ -1,11 +1,13 @@
 """xmodal/catalog/fold.py: the journal's changes in a catalogue of their own."""
 
+from dataclasses import replace
+
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from tests.factories import make_picture
-from tests.homes import tiny_catalog
+from tests.homes import product_row, tiny_catalog, write_catalog
 from xmodal.catalog.changes import (
     ProductFacts,
     delete_record,
@@ -15,6 +17,7 @@ from xmodal.catalog.changes import (
 )
 from xmodal.catalog.fold import NEW, fold_changes, origin_of
 from xmodal.catalog.schema import PAIR, QREL, QUERY
+from xmodal.catalog.store import Part, open_catalog
 from xmodal.journal import Journal
 
 
@@ -115,3 +118,28 @@ def test_the_same_changes_give_the_same_catalogue(tmp_path, base):
     onto = fold_changes(tmp_path, first)  # a folded one can be folded into again
     assert onto.changes_end == end
     assert list(onto.images(24, 25)) == list(second.images(24, 25)) == [(24, 0, make_picture(2))]
+
+
+def test_a_file_in_which_nothing_changed_is_shared(tmp_path):
+    home, catalog = tmp_path, write_parts(tmp_path / "catalogs" / "c1", 3)
+    append(home, record("p009", 900), *[delete_record(f"p{n:03d}") for n in range(16, 24)])
+    folded = fold_changes(home, catalog)
+    assert [part.rows for part in folded.manifest.parts] == [8, 8]  # the third has none left
+    for number, is_same in enumerate([True, False]):
+        name = f"products/part-{number:05d}.parquet"
+        assert (folded.path / name).samefile(catalog.path / name) is is_same
+    assert origin_of(folded)[1].tolist() == [*range(9), NEW, *range(10, 16)]
+    assert folded.n_images == len(list(folded.images(0, 16)))
+    assert list(folded.images(9, 10)) == [(9, 0, make_picture(900))]
+
+
+def write_parts(folder, count):
+    """A catalogue of `count` files of eight products."""
+    catalog = write_catalog(folder, [product_row(number) for number in range(8 * count)])
+    whole = folder / "products" / "part-00000.parquet"
+    table, parts = pq.read_table(whole), []
+    for number in range(count):
+        parts.append(Part(f"part-{number:05d}.parquet", 8))
+        pq.write_table(table.slice(8 * number, 8), folder / "products" / parts[-1].name)
+    replace(catalog.manifest, parts=parts).write(folder)
+    return open_catalog(folder)

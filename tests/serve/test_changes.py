@@ -246,6 +246,7 @@ def test_an_id_is_needed_somewhere(client):
         "bad_json",
     )
     assert error(client.request("DELETE", "/v1/products", json={"product_ids": []}))[0] == 400
+    assert error(put(client, "p007/image", title="a")) == (400, "invalid", "product_id")
 
 
 def test_a_full_disk_is_507_and_nothing_is_kept(client, monkeypatch):

@@ -2,15 +2,18 @@
 
     catalogue taken in + journal of changes -> <home>/catalogs/<id>, and where each row came from
 
+Files of products in which nothing changed are shared by a hard link, the others written anew.
 The catalogue that was taken in stays, and stays current: training goes on with its pairs. A word
 in the journal counts more than the shop's files, older or newer. The folded one says up to which
 offset it holds the changes; what comes later lies over its index until the next build.
 """
 
+import os
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from shutil import copyfile
 from typing import Any
@@ -22,10 +25,9 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from xmodal.catalog.changes import Change, Changes, products_folder
-from xmodal.catalog.rows import Draft
 from xmodal.catalog.schema import PAIR, PRODUCT, SPLITS
-from xmodal.catalog.store import CHANGES_END, GLOSSARY, Catalog, open_catalog
-from xmodal.catalog.writer import ProductWriter
+from xmodal.catalog.store import CHANGES_END, GLOSSARY, Catalog, Part, open_catalog
+from xmodal.catalog.writer import open_products
 from xmodal.fingerprint import of_json
 from xmodal.journal import Journal
 from xmodal.storage import scratch, settle
@@ -33,7 +35,7 @@ from xmodal.storage import scratch, settle
 BASE = "folded_into"
 NEW = -1  # origin of a row that the journal wrote
 _ORIGIN = "origin.npy"
-_BATCH_ROWS = 256
+_BATCH_ROWS = 1024
 _Placed = tuple[dict[str, Any], int]
 
 
@@ -64,57 +66,114 @@ def origin_of(catalog: Catalog) -> tuple[str, NDArray[np.int64]] | None:
     return None if base is None else (base, np.load(catalog.path / _ORIGIN))
 
 
+@dataclass
+class _Folded:
+    """What has been written so far, in the new global order."""
+
+    parts: list[Part] = field(default_factory=list)
+    rows: dict[str, int] = field(default_factory=dict)  # product id to its row
+    origin: list[int] = field(default_factory=list)
+    splits: Counter[str] = field(default_factory=Counter)
+    n_images: int = 0
+
+    def add(self, product_id: str, split: str, origin: int) -> None:
+        self.rows[product_id] = len(self.rows)
+        self.origin.append(origin)
+        self.splits[split] += 1
+
+
 def _write(
     folder: Path, name: str, base: Catalog, changes: Changes, newest: Mapping[str, Change]
 ) -> None:
-    writer, splits = ProductWriter(folder / "products"), Counter[str]()
-    rows: dict[str, int] = {}
-    origin: list[int] = []
-    n_images = 0
-    for row, place in _all_rows(base, changes, newest):
-        images = row.pop("images") or []
-        writer.add(Draft("", place, **row), images)
-        rows[row["product_id"]] = len(rows)
-        origin.append(NEW if row["product_id"] in newest else place)
-        splits[row["split"]] += 1
-        n_images += len(images)
-    writer.close()
-    np.save(folder / _ORIGIN, np.array(origin, np.int64))
+    folded = _fold_products(folder / "products", base, changes, newest)
+    np.save(folder / _ORIGIN, np.array(folded.origin, np.int64))
     if (base.path / GLOSSARY).exists():
         copyfile(base.path / GLOSSARY, folder / GLOSSARY)
     replace(
         base.manifest,
         id=name,
         fingerprint=name,
-        n_products=len(rows),
-        n_images=n_images,
-        counts={split: splits[split] for split in SPLITS if splits[split]},
-        parts=writer.parts,
-        n_pairs=_fold_pairs(folder, base, rows, set(newest)),
-        n_queries=_fold_judged(folder, base, rows),
+        n_products=len(folded.rows),
+        n_images=folded.n_images,
+        counts={split: folded.splits[split] for split in SPLITS if folded.splits[split]},
+        parts=folded.parts,
+        n_pairs=_fold_pairs(folder, base, folded.rows, set(newest)),
+        n_queries=_fold_judged(folder, base, folded.rows),
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
         facts=base.manifest.facts | {CHANGES_END: str(changes.end), BASE: base.manifest.id},
     ).write(folder)
 
 
-def _all_rows(base: Catalog, changes: Changes, newest: Mapping[str, Change]) -> Iterator[_Placed]:
-    """Yield each product as a row of the schema, and its place in `base`; new ones come last."""
-    seen = set()
-    for place, row in enumerate(base.rows(PRODUCT.names, _BATCH_ROWS)):
-        change = newest.get(row["product_id"])
-        seen.add(row["product_id"])
-        if change is None:
-            yield row | {"attributes": dict(row["attributes"] or {})}, place
-        elif change.facts is not None:
-            yield _row(change, changes, row["split"]), place
-    for name, change in newest.items():
-        if name not in seen and change.facts is not None:
-            yield _row(change, changes, "train"), NEW
+def _fold_products(
+    folder: Path, base: Catalog, changes: Changes, newest: Mapping[str, Change]
+) -> _Folded:
+    """A part in which nothing changed is the very file of before; new products are a part more."""
+    folder.mkdir()
+    folded = _Folded(n_images=base.n_images)
+    place = 0
+    for part in base.manifest.parts:
+        path = base.path / "products" / part.name
+        known = pq.read_table(path, columns=["product_id", "split"])
+        pairs = list(zip(*(known[name].to_pylist() for name in known.column_names), strict=True))
+        if any(product_id in newest for product_id, _ in pairs):
+            _write_part(folder / part.name, _changed(path, place, changes, newest, folded), folded)
+        else:
+            _link(path, folder / part.name)
+            folded.parts.append(part)
+            for number, (product_id, split) in enumerate(pairs):
+                folded.add(product_id, split, place + number)
+        place += part.rows
+    seen = set(base.products(["product_id"])["product_id"].to_pylist())
+    added = [one for name, one in newest.items() if name not in seen and one.facts is not None]
+    rows = ((_row(change, changes, "train"), NEW) for change in added)
+    _write_part(folder / f"added-{changes.end}.parquet", rows, folded)
+    return folded
+
+
+def _changed(
+    path: Path, place: int, changes: Changes, newest: Mapping[str, Change], folded: _Folded
+) -> Iterator[_Placed]:
+    """Yield the products of a part that are still there, and the row each comes from."""
+    with pq.ParquetFile(path) as file:
+        for batch in file.iter_batches(_BATCH_ROWS):
+            for row in batch.to_pylist():
+                change = newest.get(row["product_id"])
+                folded.n_images -= len(row["images"] or ())
+                if change is None:
+                    yield row, place
+                elif change.facts is not None:
+                    yield _row(change, changes, row["split"]), NEW
+                place += 1
+
+
+def _write_part(path: Path, rows: Iterator[_Placed], folded: _Folded) -> None:
+    """Write `rows` as one part; none where there are no rows."""
+    count = 0
+    with open_products(path) as writer:
+        while some := list(islice(rows, _BATCH_ROWS)):
+            writer.write_table(pa.Table.from_pylist([row for row, _ in some], PRODUCT))
+            count += len(some)
+            for row, origin in some:
+                folded.add(row["product_id"], row["split"], origin)
+                folded.n_images += len(row["images"] or ())
+    if count:
+        folded.parts.append(Part(path.name, count))
+    else:
+        path.unlink()
+
+
+def _link(path: Path, final: Path) -> None:
+    """The same file under another name: no catalogue is ever written to."""
+    try:
+        os.link(path, final)
+    except OSError:  # another file system, or one that knows no links
+        copyfile(path, final)
 
 
 def _row(change: Change, changes: Changes, split: str) -> dict[str, Any]:
     assert change.facts is not None
     row = asdict(change.facts) | {"images": changes.pictures(change), "split": split}
+    row["attributes"] = list(change.facts.attributes.items())
     del row["pictures"]
     return row
 

@@ -110,12 +110,12 @@ class Catalog:
         empty = pa.schema([PRODUCT.field(name) for name in wanted]).empty_table()
         return pa.concat_tables([empty, *tables]).combine_chunks()
 
-    def rows(self, columns: Sequence[str], batch: int = 65_536) -> Iterator[dict[str, Any]]:
+    def rows(self, columns: Sequence[str]) -> Iterator[dict[str, Any]]:
         """Yield all products in global order, a batch in memory at a time; attributes as a dict."""
         for path, _ in self._files():
             with pq.ParquetFile(path) as file:
-                for some in file.iter_batches(batch, columns=list(columns)):
-                    yield from some.to_pylist(maps_as_pydicts="lossy")
+                for batch in file.iter_batches(columns=list(columns)):
+                    yield from batch.to_pylist(maps_as_pydicts="lossy")
 
     def images(self, start: int, stop: int) -> Iterator[tuple[int, int, bytes]]:
         """Yield (product_row, image_no, encoded bytes) of the product rows [start, stop)."""
