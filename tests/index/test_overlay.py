@@ -77,7 +77,8 @@ def brute_force(overlay, encoder, puts, gone, query_D, k):
 
 
 @pytest.mark.parametrize("k", [1, 5, 100])
-def test_search_equals_brute_force(overlay, encoder, k):
+def test_search_equals_brute_force(overlay, encoder, monkeypatch, k):
+    monkeypatch.setattr("xmodal.index.overlay.SLACK", 1)
     puts = [product("p004", 300, 301), product("a", 302), product("z", 303, 304, 305)]
     puts += [product("words", title="green bag"), product("p001", title="red shoe")]
     gone = ["p000", "p002", "p023"]
