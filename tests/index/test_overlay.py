@@ -81,7 +81,7 @@ def test_search_equals_brute_force(overlay, encoder, monkeypatch, k):
     monkeypatch.setattr("xmodal.index.overlay.SLACK", 1)
     puts = [product("p004", 300, 301), product("a", 302), product("z", 303, 304, 305)]
     puts += [product("words", title="green bag"), product("p001", title="red shoe")]
-    gone = ["p000", "p002", "p023"]
+    gone = ["p000", "p002", "p023", *(f"p{number:03d}" for number in range(6, 19))]
     keep(overlay, product("z", 999), *puts, *map(TakeOut, gone))
     for query_D in embed_texts(encoder, ["red shoe", "green bag", "hat"]):
         expected = brute_force(overlay, encoder, puts, gone, query_D, k)
