@@ -3,8 +3,8 @@
     python benchmarks/quality/race.py HOME CHANGES.json OUT.csv [--queries FOLDER] [--at-once 3]
 
 HOME holds an ingested catalogue. CHANGES.json is a list of `{"change": name, "set": {setting:
-value}, "seeds": 3}`; `set` names settings such as `training.consistency`. Without Ray, on the GPU
-where there is one. Choices are to be made by the `val_` columns; with `--queries` (title, Chinese
+value}, "shares": {source: share}, "seeds": 3}`; `set` names settings such as `training.ema`,
+`shares` how often captions of a source are drawn. Without Ray, on the GPU where there is one. Choices are to be made by the `val_` columns; with `--queries` (title, Chinese
 and type queries of `dev`, see `README.md`) `dev_` is reported beside them.
 """
 
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from xmodal.training.prepare import TrainPlan
 
 PEAK_FLOPS = 989e12  # bf16 without sparsity, of an H100 or H200
-KIND = "article_type"
 Row = dict[str, Any]
 
 
@@ -67,8 +66,12 @@ def _jobs(home: Path, changes: list[Row]) -> Iterator[tuple[str, tuple[dict[str,
     """Each run's plan; what the data is made of is made once, here."""
     from dataclasses import replace
 
+    from xmodal.training import captions
+
+    shares = captions.SOURCE_SHARES
     for number, one in enumerate(changes):
         settings = _settings(one["set"])
+        captions.SOURCE_SHARES = {**shares, **one.get("shares", {})}
         started = time.perf_counter()
         plan = _prepare(home, settings, f"race-{number}")
         took_s = time.perf_counter() - started
@@ -216,11 +219,13 @@ def _row(
 def _types(
     ids: list[str], split: "np.ndarray", attributes: list[dict[str, str]], part: str
 ) -> "Qrels":
-    """Each value of KIND as a query; all products of the part that have it are relevant."""
-    found: Qrels = {}
+    """Each kind of product as a query; all products of the part that are of it are relevant."""
+    from xmodal.catalog.captions import describe
+
+    kind, found = describe(attributes).kind, dict[str, dict[str, int]]()
     for product, where, values in zip(ids, split, attributes, strict=True):
-        if where == part and values.get(KIND):
-            found.setdefault(values[KIND], {})[product] = 1
+        if kind is not None and where == part and values.get(kind):
+            found.setdefault(values[kind], {})[product] = 1
     return found
 
 
