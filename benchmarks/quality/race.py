@@ -4,8 +4,9 @@
 
 HOME holds an ingested catalogue. CHANGES.json is a list of `{"change": name, "set": {setting:
 value}, "shares": {source: share}, "seeds": 3}`; `set` names settings such as `training.ema`,
-`shares` how often captions of a source are drawn. Without Ray, on the GPU where there is one. Choices are to be made by the `val_` columns; with `--queries` (title, Chinese
-and type queries of `dev`, see `README.md`) `dev_` is reported beside them.
+`shares` how often captions of a source are drawn. Without Ray, on the GPU where there is one.
+Choices are to be made by the `val_` columns; with `--queries` (title and Chinese queries of `dev`,
+see `README.md`) the `dev_` columns are reported beside them.
 """
 
 import argparse
