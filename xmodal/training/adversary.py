@@ -60,4 +60,5 @@ def _push(rows: Tensor, slope: Tensor, radius: float) -> Tensor:
         each = (-1, *[1] * (rows.ndim - 1))
         steep_B = slope.flatten(1).norm(dim=1).clamp(min=_LEAST)
         length_B = radius * rows.flatten(1).norm(dim=1)
-        return rows + (length_B / steep_B).view(each) * slope
+        pushed: Tensor = rows + (length_B / steep_B).view(each) * slope
+        return pushed

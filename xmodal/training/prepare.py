@@ -110,8 +110,7 @@ def prepare(
     text_folder = cache / f"texts-{_text_key(texts, folder / 'start')}"
     embed_text_store(encoder, text_folder, texts, progress)
     store = embed_images(folder / "start", cache / "images", key)
-    pairs = with_pseudo(catalog, pairs, store, settings.training.pseudo_share)
-    table = _table(catalog, pairs, number, store)
+    pairs, table = _table(catalog, pairs, number, store, settings.training.pseudo_share)
     valset = build_valset(catalog, queries, number, np.asarray(store.product_row), settings.seed)
     _teach(folder / "teacher", settings.training.teacher, texts, embed_teacher)
     _settle(encoder, store, table, settings.seed)
@@ -271,13 +270,19 @@ def _facts(table: PairTable, valset: ValSet, given: Settings, asked: int) -> dic
 
 
 def _table(
-    catalog: Catalog, pairs: pa.Table, number: Mapping[str, int], store: FeatureStore
-) -> PairTable:
+    catalog: Catalog,
+    pairs: pa.Table,
+    number: Mapping[str, int],
+    store: FeatureStore,
+    pseudo_share: float,
+) -> tuple[pa.Table, PairTable]:
+    """The pairs, with those of borrowed titles, and the table made of them."""
+    pairs = with_pseudo(catalog, pairs, store, pseudo_share)
     attributes = catalog.products(["attributes"])["attributes"].combine_chunks()
     table = build_table(pairs, number, np.asarray(store.product_row), attributes)
     if not len(table):
         raise _nothing_to_train(catalog)
-    return table
+    return pairs, table
 
 
 def _train_pairs(catalog: Catalog, settings: Settings) -> pa.Table:

@@ -53,4 +53,5 @@ def group_gap(batch: LossBatch, groups: int) -> Tensor:
     seen = is_seen_G.sum()
     centre = mean_G.sum() / seen.clamp(min=1)
     # The mean squared difference of two is twice the variance; nothing waits for the device.
-    return 2 * ((mean_G - centre).square() * is_seen_G).sum() / (seen - 1).clamp(min=1)
+    gap: Tensor = 2 * ((mean_G - centre).square() * is_seen_G).sum() / (seen - 1).clamp(min=1)
+    return gap
