@@ -174,6 +174,8 @@ def test_an_unknown_key_in_a_file_or_variable_names_it(tmp_path):
     [
         ("training.epochs=many", "training.epochs: .*integer.*'many'"),
         ("training.epochs=0", "training.epochs: .*greater than or equal to 1"),
+        ("training.bias_share=1", "bias_share needs training.bias_attribute"),
+        ("training.tasks=[colour]", "training.tasks.0: .*'attributes'"),
         ("training.precision=fp8", "training.precision: .*'fp32' or 'bf16'"),
         ("training=3", "training is a group of settings"),
         ("training.epochs", "must look like"),
