@@ -88,7 +88,7 @@ def check_finite(course: Course) -> Iterator[Finding]:
 
 def check_loss(course: Course) -> Iterator[Finding]:
     """A loss that stays at chance, or that rises again."""
-    if course.recipe.loss not in SOFTMAX:
+    if course.recipe.loss not in SOFTMAX or course.recipe.tasks:
         return
     lowest = min(row["loss"] for row in course.rows)
     if course.is_over and lowest >= AT_CHANCE * course.chance:
