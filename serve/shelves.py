@@ -18,8 +18,8 @@ Opener = Callable[[Release], Awaitable[Shelf]]
 
 
 def parts_of(home: Path, release: Release) -> Parts:
-    """Where the release's matcher and index lie."""
-    return Parts(release.matcher_folder(home), release.index_folder(home))
+    """Where the release's matcher and index lie, and the forms that encoders have."""
+    return Parts(release.matcher_folder(home), release.index_folder(home), home / "forms")
 
 
 def fused(home: Path, depth: int) -> Opener:

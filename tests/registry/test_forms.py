@@ -1,5 +1,9 @@
 """xmodal/registry/forms.py: what is kept, what is refused, and that nothing else is left."""
 
+import asyncio
+import time
+from dataclasses import replace
+
 import pytest
 
 from tests.catalogs import make_catalog, make_product
@@ -7,9 +11,12 @@ from tests.homes import add_release
 from xmodal.catalog.store import current_catalog
 from xmodal.errors import MatcherError
 from xmodal.evaluation.cost import Speed
-from xmodal.matcher.forms import FormFacts, load_form
+from xmodal.matcher.forms import FormFacts, fastest_form, load_form
 from xmodal.registry.forms import Row, export_forms, keep
 from xmodal.registry.pointer import read_pointer
+from xmodal.search.opened import Parts, open_searcher
+from xmodal.search.query import Query
+from xmodal.search.stages import make_pools
 from xmodal.settings import Settings
 from xmodal.storage import write_json_atomic
 
@@ -34,8 +41,12 @@ def export(home, forms):
     return export_forms(folder, catalog, settings, forms, home=home, gallery=20, say=print)
 
 
-def test_a_form_is_judged_beside_the_float_model_and_kept(home):
-    found = export(home, ["onnx"])
+@pytest.fixture(scope="module")
+def found(home):
+    return export(home, ["onnx"])
+
+
+def test_a_form_is_judged_beside_the_float_model_and_kept(home, found):
     eager, whole, onnx = found.rows
     assert (eager.name, whole.name, onnx.name) == ("eager", "float", "onnx")
     assert eager.recall == whole.recall == onnx.recall
@@ -47,6 +58,31 @@ def test_a_form_is_judged_beside_the_float_model_and_kept(home):
     assert onnx.folder.is_relative_to(home / "forms")
     assert {one.name for one in found.vectors} >= {"int8", "sign bits", "sign bits, 200 rescored"}
     assert found.vectors[-1].recall == found.vectors[0].recall  # all 20 are rescored
+
+
+def answer(parts):
+    searcher, _ = open_searcher(parts, make_pools(), depth=5)
+    query = Query(text="red shoe", limit=5)
+    return asyncio.run(searcher.answer(query, time.time() + 60)).hits
+
+
+def test_a_search_reads_queries_by_the_fastest_kept_form(home, found, caplog):
+    folder, release = found.rows[2].folder, read_pointer(home)
+    facts = FormFacts.load(folder)
+    replace(facts, made={"text": {"ratio": 0.9}}).save(folder)
+    assert fastest_form(folder.parent, facts.encoder) is None
+    replace(facts, made={"text": {"ratio": 2.0}}).save(folder)
+    assert fastest_form(folder.parent, facts.encoder) == folder
+    assert fastest_form(folder.parent, "another") is None
+    replace(facts, made={"text": {"ratio": 2.0}}, image="int8").save(folder)
+    assert fastest_form(folder.parent, facts.encoder) is None
+    replace(facts, made={"text": {"ratio": 2.0}}).save(folder)
+    plain = Parts(release.matcher_folder(home), release.index_folder(home))
+    by_form = answer(replace(plain, forms=home / "forms"))
+    assert "event=form_opened form=onnx" in caplog.text
+    for hit, same in zip(by_form, answer(plain), strict=True):
+        assert hit.product_id == same.product_id
+        assert hit.score == pytest.approx(same.score, abs=1e-4)
 
 
 def test_a_form_that_loses_too_much_is_left_behind(tmp_path):

@@ -40,6 +40,8 @@ class FormFacts:
     """Fingerprint of the encoder that it is a form of; the vectors are close, not equal."""
     has_tokens: bool = False
     """Whether the image tower gives the reranker's patch tokens too."""
+    image: str = "float"
+    """How the image tower computes: only a `float` one's vectors are those of an index."""
     made: Mapping[str, object] = field(default_factory=dict)
     """How it was made, and its quality and speed against the float model, as measured then."""
     files: Mapping[str, str] = field(default_factory=dict)
@@ -123,6 +125,22 @@ def load_form(folder: Path, threads: int | None = None) -> Form:
                 f"{folder / name} is missing or changed; make the form again: jobs/export.py"
             )
     return Form(folder, facts, threads or os.cpu_count() or 1)
+
+
+def fastest_form(forms: Path, encoder: str) -> Path | None:
+    """The form to answer queries by: of the kept ones in `forms`, that whose text tower is fastest.
+
+    None where no kept one of that encoder reads texts faster than the float model. A form whose
+    pictures differ from those of an index built by the float model is left out.
+    """
+    speeds: dict[Path, float] = {}
+    for folder in sorted(forms.glob(f"*/{FACTS}")):
+        facts = FormFacts.load(folder.parent)
+        text = facts.made.get("text")
+        if facts.encoder == encoder and facts.image == "float" and isinstance(text, Mapping):
+            speeds[folder.parent] = float(text["ratio"])
+    best = max(speeds, key=speeds.__getitem__, default=None)
+    return best if best is not None and speeds[best] > 1 else None
 
 
 def open_session(path: Path, threads: int) -> Any:

@@ -148,7 +148,8 @@ class _Maker:
         encoder.spec.save(folder / INPUTS / "spec.json")
         encoder.vocabulary.save(folder / INPUTS / "vocabulary.json")
         encoder.save_parts(folder / INPUTS)
-        facts = FormFacts(name, self.matcher.facts.encoder, self.matcher.reranker is not None)
+        has_tokens = self.matcher.reranker is not None
+        facts = FormFacts(name, self.matcher.facts.encoder, has_tokens, image)
         facts.save(folder)
 
     def _tower(self, tower: str, kind: str) -> Path:

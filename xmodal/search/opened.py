@@ -5,20 +5,27 @@ Matcher and index are checked against each other on the way: a mismatched pair n
 """
 
 import io
+import logging
 import time
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
+import torch
 from PIL import Image
 
 from xmodal.index.proof import prove_encoder
 from xmodal.index.version import Index, open_index
 from xmodal.matcher.calibration import Calibration
+from xmodal.matcher.encoder import Encoder
+from xmodal.matcher.forms import Form, fastest_form, load_form
 from xmodal.matcher.reranker import load_reranker
 from xmodal.matcher.saved import load_calibration, load_encoder, load_matcher, read_facts
 from xmodal.search.query import Query
 from xmodal.search.searcher import Searcher
 from xmodal.search.stages import LocalEncoder, LocalReranker, LocalRetriever, Pools
+
+log = logging.getLogger(__name__)
 
 WARM_ROUNDS = 3
 WARM_S = 300.0  # a stage that is asked for a release which it lacks opens it first
@@ -30,6 +37,8 @@ class Parts:
 
     matcher: Path
     index: Path
+    forms: Path | None = None
+    """Where forms of encoders lie, by fingerprint; queries are read by the fastest that fits."""
 
     @property
     def has_reranker(self) -> bool:
@@ -50,14 +59,15 @@ def open_searcher(parts: Parts, pools: Pools, depth: int) -> tuple[Searcher, Ind
     reranker = None
     if matcher.reranker is not None:
         reranker = LocalReranker(matcher.reranker, index.tokens, pools)
-    encoder, retriever = LocalEncoder(matcher.encoder, pools), LocalRetriever(index, pools)
+    encoder = LocalEncoder(_towers(parts, matcher.encoder), pools)
+    retriever = LocalRetriever(index, pools)
     searcher = Searcher(encoder, retriever, reranker, depth, calibration=matcher.calibration)
     return searcher, index
 
 
 def open_encoder(parts: Parts, pools: Pools) -> LocalEncoder:
     """The encoder alone."""
-    return LocalEncoder(load_encoder(parts.matcher / "encoder"), pools)
+    return LocalEncoder(_towers(parts, load_encoder(parts.matcher / "encoder")), pools)
 
 
 def open_retriever(parts: Parts, pools: Pools) -> LocalRetriever:
@@ -70,6 +80,17 @@ def open_reranker(parts: Parts, pools: Pools) -> LocalReranker:
     """The reranker with the index's token store."""
     index = open_index(parts.index, read_facts(parts.matcher).encoder)
     return LocalReranker(load_reranker(parts.matcher / "reranker"), index.tokens, pools)
+
+
+def _towers(parts: Parts, encoder: Encoder) -> Encoder | Form:
+    """What reads the queries: the fastest kept form of the encoder, where there is a faster one."""
+    if parts.forms is not None and find_spec("onnxruntime") is not None:
+        fingerprint = read_facts(parts.matcher).encoder
+        form = fastest_form(parts.forms / fingerprint, fingerprint)
+        if form is not None:
+            log.warning("event=form_opened form=%s encoder=%s", form.name, fingerprint)
+            return load_form(form, torch.get_num_threads())
+    return encoder.eval()
 
 
 async def warm(searcher: Searcher) -> None:

@@ -23,6 +23,7 @@ from xmodal.index.facets import Filter
 from xmodal.index.tokens import TokenStore
 from xmodal.index.version import Index, Kind
 from xmodal.matcher.encoder import Encoder
+from xmodal.matcher.forms import Form
 from xmodal.matcher.reranker import Reranker as RerankerModel
 from xmodal.search.batcher import Batcher
 from xmodal.search.query import Candidates, Encoded, Query, Reranked
@@ -47,9 +48,10 @@ def make_pools() -> Pools:
 class LocalEncoder:
     """Texts and pictures to unit vectors, each kind in batches of its own."""
 
-    def __init__(self, encoder: Encoder, pools: Pools, queue: int = 128) -> None:
+    def __init__(self, encoder: Encoder | Form, pools: Pools, queue: int = 128) -> None:
+        """`encoder`: a model in inference mode, or a form of one."""
         self._inputs, self._pools = encoder.inputs, pools
-        forward = _EncoderForward(encoder.eval())
+        forward = _EncoderForward(encoder)
         self._texts = Batcher[str, Encoded](forward.texts, pools.torch, queue=queue)
         self._images = Batcher[Tensor, Encoded](forward.images, pools.torch, queue=queue)
 
@@ -78,7 +80,7 @@ class _EncoderForward:
     to zero gives back the memory of a release that was replaced.
     """
 
-    def __init__(self, encoder: Encoder) -> None:
+    def __init__(self, encoder: Encoder | Form) -> None:
         self._encoder = encoder
 
     @torch.inference_mode()
