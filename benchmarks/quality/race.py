@@ -152,23 +152,12 @@ def _step_flops(plan: "TrainPlan", device: Any) -> float:
     """Floating-point operations of one step, forward and backward, as torch counts them."""
     from torch.utils.flop_counter import FlopCounterMode
 
-    from xmodal.retrieval.embed import open_store
     from xmodal.settings import TrainingSettings
-    from xmodal.training.batches import Sampler
-    from xmodal.training.captions import load_table
     from xmodal.training.loop import train_step
-    from xmodal.training.texts import TextStore
-    from xmodal.training.worker import make_trainee
+    from xmodal.training.worker import make_sampler, make_trainee
 
     recipe = TrainingSettings(**plan.training)
-    sampler = Sampler(
-        table=load_table(Path(plan.data)),
-        images=open_store(Path(plan.images)),
-        texts=TextStore(Path(plan.texts)),
-        batch=recipe.batch,
-        word_dropout=recipe.word_dropout,
-        seed=plan.seed,
-    )
+    sampler = make_sampler(plan, recipe)
     trainee = make_trainee(plan, recipe, sampler.steps, device, lambda model: model)
     batch = next(sampler.epoch(0)).to(device)
     with FlopCounterMode(display=False) as counter:
