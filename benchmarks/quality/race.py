@@ -60,11 +60,12 @@ def main() -> int:
         ]
         for name, future in started:
             try:
-                rows.setdefault(name, []).append(future.result())
+                row = future.result()
             except Exception as error:  # noqa: BLE001  # one change that fails stops no other
                 sys.stderr.write(f"{name}: {type(error).__name__}: {error}\n")
                 continue
-            sys.stdout.write(f"{name}: {json.dumps(rows[name][-1])}\n")
+            rows.setdefault(name, []).append(row)
+            sys.stdout.write(f"{name}: {json.dumps(row)}\n")
             sys.stdout.flush()
             _write(options.out, rows)
     return 0
@@ -74,7 +75,8 @@ def _settings(changes: Mapping[str, Any]) -> "Settings":
     from xmodal.layers import load_settings
 
     given = {"training.workers": 1, "tuning.trials": 0, **changes}
-    return load_settings(None, [f"{name}={json.dumps(value)}" for name, value in given.items()], {})
+    texts = {name: v if isinstance(v, str) else json.dumps(v) for name, v in given.items()}
+    return load_settings(None, [f"{name}={text}" for name, text in texts.items()], {})
 
 
 def _prepare(home: Path, change: Row, run: str) -> "TrainPlan":
