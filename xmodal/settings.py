@@ -10,6 +10,7 @@ from typing import Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, model_validator
 
 LossName = Literal["info_nce", "siglip", "gcl", "margin", "distill"]
+TaskName = Literal["attributes", "relevance", "matching", "self"]
 
 
 class Branch(BaseModel):
@@ -111,6 +112,21 @@ class TrainingSettings(Branch):
     """Prefixes of a vector, such as 64 and 128 dimensions, that are trained to do for a search."""
     teacher: str | None = None
     """Folder of the saved matcher that `distill` learns from."""
+    tasks: tuple[TaskName, ...] = ()
+    """What is learnt beside retrieval, weighed by learnt uncertainties: `attributes` (their values,
+    from the picture), `relevance` (the cosine is the pair's weight), `matching` (does this picture
+    fit this text), `self` (two views of a picture)."""
+    adversary: float = Field(default=0.0, ge=0, lt=1)
+    """How far features are pushed against each step, as a share of their norm; 0: not at all."""
+    consistency: float = Field(default=0.0, ge=0)
+    """Weight of the difference between two dropout passes (R-Drop); 0: one pass."""
+    bias_attribute: str | None = None
+    """Attribute, such as `gender`, whose groups should score alike where a query names none."""
+    bias_share: float = Field(default=0.0, ge=0)
+    """Weight of the squared difference of those groups' mean scores; 0: none."""
+    pseudo_share: float = Field(default=0.0, ge=0, le=1)
+    """Share of the untitled products of `train`, the surest first, that borrow the title of the
+    product that looks most alike."""
     mining: int = Field(default=0, ge=0)
     """Epochs between two minings of hard negatives, which then share a batch with their product;
     0: none are mined."""
@@ -143,6 +159,17 @@ class TrainingSettings(Branch):
         if self.loss == "distill" and not self.teacher:
             raise ValueError("loss=distill needs training.teacher, the folder of a saved matcher")
         return self
+
+    @model_validator(mode="after")
+    def _names_groups(self) -> Self:
+        if self.bias_share and not self.bias_attribute:
+            raise ValueError("bias_share needs training.bias_attribute, such as gender")
+        return self
+
+    @property
+    def passes(self) -> int:
+        """How often a step reads each pair, each time with other dropout."""
+        return 2 if self.consistency or "self" in self.tasks else 1
 
 
 class RerankerSettings(Branch):

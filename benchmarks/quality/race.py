@@ -3,9 +3,10 @@
     python benchmarks/quality/race.py HOME CHANGES.json OUT.csv [--queries FOLDER] [--at-once 3]
 
 HOME holds an ingested catalogue. CHANGES.json is a list of `{"change": name, "set": {setting:
-value}, "seeds": 3}`; `set` names settings such as `training.consistency`. Without Ray, on the GPU
-where there is one. Choices are to be made by the `val_` columns; with `--queries` (title, Chinese
-and type queries of `dev`, see `README.md`) `dev_` is reported beside them.
+value}, "shares": {source: share}, "seeds": 3}`; `set` names settings such as `training.ema`,
+`shares` how often captions of a source are drawn. Without Ray, on the GPU where there is one.
+Choices are to be made by the `val_` columns; with `--queries` (title and Chinese queries of `dev`,
+see `README.md`) the `dev_` columns are reported beside them.
 """
 
 import argparse
@@ -16,7 +17,7 @@ import shutil
 import statistics
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,8 +31,8 @@ if TYPE_CHECKING:
     from xmodal.settings import Settings
     from xmodal.training.prepare import TrainPlan
 
+FIRST = "race-first"  # a run that gives its start to all
 PEAK_FLOPS = 989e12  # bf16 without sparsity, of an H100 or H200
-KIND = "article_type"
 Row = dict[str, Any]
 
 
@@ -46,54 +47,49 @@ def main() -> int:
     parser.add_argument("--queries", type=Path)
     parser.add_argument("--at-once", type=int, default=3)
     options = parser.parse_args()
-    jobs = list(_jobs(options.home, json.loads(options.changes.read_text("utf-8"))))
+    changes = json.loads(options.changes.read_text("utf-8"))
+    _prepare(options.home, changes[0], FIRST)  # the caches that all share
     rows: dict[str, list[Row]] = {}
-    context = mp.get_context("spawn")
-    with ProcessPoolExecutor(options.at_once, context, max_tasks_per_child=1) as pool:
-        started = [(name, pool.submit(_race, *job, options.queries)) for name, job in jobs]
+    with ProcessPoolExecutor(
+        options.at_once, mp.get_context("spawn"), max_tasks_per_child=1
+    ) as pool:
+        started = [
+            (one["change"], pool.submit(_race, options.home, one, seed, options.queries))
+            for one in changes
+            for seed in range(one.get("seeds", 1))
+        ]
         for name, future in started:
             try:
-                rows.setdefault(name, []).append(future.result())
+                row = future.result()
             except Exception as error:  # noqa: BLE001  # one change that fails stops no other
                 sys.stderr.write(f"{name}: {type(error).__name__}: {error}\n")
                 continue
-            sys.stdout.write(f"{name}: {json.dumps(rows[name][-1])}\n")
+            rows.setdefault(name, []).append(row)
+            sys.stdout.write(f"{name}: {json.dumps(row)}\n")
             sys.stdout.flush()
             _write(options.out, rows)
     return 0
-
-
-def _jobs(home: Path, changes: list[Row]) -> Iterator[tuple[str, tuple[dict[str, Any], Path]]]:
-    """Each run's plan; what the data is made of is made once, here."""
-    from dataclasses import replace
-
-    for number, one in enumerate(changes):
-        settings = _settings(one["set"])
-        started = time.perf_counter()
-        plan = _prepare(home, settings, f"race-{number}")
-        took_s = time.perf_counter() - started
-        sys.stdout.write(f"{one['change']}: prepared in {took_s:.0f} s\n")
-        for seed in range(one.get("seeds", 1)):
-            yield one["change"], (replace(plan, seed=seed).as_config(), home)
 
 
 def _settings(changes: Mapping[str, Any]) -> "Settings":
     from xmodal.layers import load_settings
 
     given = {"training.workers": 1, "tuning.trials": 0, **changes}
-    return load_settings(None, [f"{name}={json.dumps(value)}" for name, value in given.items()], {})
+    texts = {name: v if isinstance(v, str) else json.dumps(v) for name, v in given.items()}
+    return load_settings(None, [f"{name}={text}" for name, text in texts.items()], {})
 
 
-def _prepare(home: Path, settings: "Settings", run: str) -> "TrainPlan":
+def _prepare(home: Path, change: Row, run: str) -> "TrainPlan":
     from xmodal.catalog.store import current_catalog
     from xmodal.matcher.saved import load_encoder
     from xmodal.retrieval.embed import FeatureStore, embed_here
     from xmodal.retrieval.store import Plan
+    from xmodal.training import captions
     from xmodal.training.prepare import prepare
 
+    captions.SOURCE_SHARES = {**captions.SOURCE_SHARES, **change.get("shares", {})}
     catalog = current_catalog(home)
-    start = home / "runs" / "race-0" / "start"
-    mine = home / "runs" / run / "start"
+    start, mine = (home / "runs" / name / "start" for name in (FIRST, run))
     if start.exists() and mine != start:
         shutil.copytree(start, mine, dirs_exist_ok=True)
 
@@ -103,18 +99,22 @@ def _prepare(home: Path, settings: "Settings", run: str) -> "TrainPlan":
         folder.mkdir(parents=True, exist_ok=True)
         return embed_here(load_encoder(encoder), catalog, folder, plan)
 
-    return prepare(home, catalog, settings, run, embed)
+    return prepare(home, catalog, _settings(change["set"]), run, embed)
 
 
-def _race(config: dict[str, Any], home: Path, queries: Path | None) -> Row:
-    """Train one plan and judge its best epoch by `val`."""
+def _race(home: Path, change: Row, seed: int, queries: Path | None) -> Row:
+    """Train one change and judge its best epoch by `val`."""
+    from dataclasses import replace
+
     import torch
 
+    from xmodal import fingerprint
     from xmodal.catalog.store import current_catalog
-    from xmodal.training.prepare import TrainPlan
     from xmodal.training.worker import train_worker
 
-    plan = TrainPlan(**config)
+    torch.set_num_threads(2)
+    run = f"race-{fingerprint.of_json([change, seed])}"
+    plan = replace(_prepare(home, change, run), seed=seed)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     best: dict[str, Any] = {"map": -1.0, "state": None}
 
@@ -148,23 +148,12 @@ def _step_flops(plan: "TrainPlan", device: Any) -> float:
     """Floating-point operations of one step, forward and backward, as torch counts them."""
     from torch.utils.flop_counter import FlopCounterMode
 
-    from xmodal.retrieval.embed import open_store
     from xmodal.settings import TrainingSettings
-    from xmodal.training.batches import Sampler
-    from xmodal.training.captions import load_table
     from xmodal.training.loop import train_step
-    from xmodal.training.texts import TextStore
-    from xmodal.training.worker import make_trainee
+    from xmodal.training.worker import make_sampler, make_trainee
 
     recipe = TrainingSettings(**plan.training)
-    sampler = Sampler(
-        table=load_table(Path(plan.data)),
-        images=open_store(Path(plan.images)),
-        texts=TextStore(Path(plan.texts)),
-        batch=recipe.batch,
-        word_dropout=recipe.word_dropout,
-        seed=plan.seed,
-    )
+    sampler = make_sampler(plan, recipe)
     trainee = make_trainee(plan, recipe, sampler.steps, device, lambda model: model)
     batch = next(sampler.epoch(0)).to(device)
     with FlopCounterMode(display=False) as counter:
@@ -216,11 +205,13 @@ def _row(
 def _types(
     ids: list[str], split: "np.ndarray", attributes: list[dict[str, str]], part: str
 ) -> "Qrels":
-    """Each value of KIND as a query; all products of the part that have it are relevant."""
-    found: Qrels = {}
+    """Each kind of product as a query; all products of the part that are of it are relevant."""
+    from xmodal.catalog.captions import describe
+
+    kind, found = describe(attributes).kind, dict[str, dict[str, int]]()
     for product, where, values in zip(ids, split, attributes, strict=True):
-        if where == part and values.get(KIND):
-            found.setdefault(values[KIND], {})[product] = 1
+        if kind is not None and where == part and values.get(kind):
+            found.setdefault(values[kind], {})[product] = 1
     return found
 
 

@@ -17,6 +17,7 @@ from xmodal.retrieval.store import Plan
 from xmodal.settings import Settings
 from xmodal.training.baseline import make_base
 from xmodal.training.captions import load_table
+from xmodal.training.clues import CLUES, open_clues
 from xmodal.training.divergence import Diverged, Divergence
 from xmodal.training.finish import finish, finished
 from xmodal.training.held_out import load_valset
@@ -122,6 +123,42 @@ def test_a_base_is_made_where_the_text_tower_is_trained_too(shop, tmp_path):
     encoder = load_matcher(make_base(tmp_path, catalog, settings, "first")).encoder
     vectors = encoder.encode_text(encoder.inputs.texts(["Red Shoes", "Blue Hats"]))
     assert vectors.norm(dim=1).tolist() == pytest.approx([1, 1])
+
+
+def test_what_tasks_learn_from_is_left_beside_the_pairs_and_told(shop):
+    given = {"tasks": ["attributes"], "bias_attribute": "colour", "bias_share": 1.0}
+    plan = make_plan(shop, "tasks", make_settings(shop[2].matcher.base, **given))
+    clues = open_clues(Path(plan.data) / CLUES)
+    assert len(clues.value_PA) == len(load_table(Path(plan.data)))
+    assert clues.sizes == (3, 4)
+    assert plan.facts["attributes"] == "colour (3), kind (4) values are told from pictures"
+    assert plan.facts["bias"].startswith("3 groups; ")
+    assert not (Path(make_plan(shop).data) / CLUES).exists()
+
+
+def test_untitled_products_of_train_alone_borrow_a_title(shop, tmp_path):
+    rows = [
+        row | {"split": SPLITS[i % 12], "title": row["title"] if i % 3 else ""}
+        for i, row in enumerate(make_rows(48))
+    ]
+    catalog = take_in(write_csv(tmp_path / "shop", rows), tmp_path / "home").catalog
+    base = shop[2].matcher.base
+    settings = make_settings(base, pseudo_share=0.5)
+    plan = make_plan((tmp_path / "home", catalog, settings))
+    table = load_table(Path(plan.data))
+    train = set(products_of(catalog, "train"))
+    assert set(table.product_P) <= train
+    untitled = [row for row in train if row % 3 == 0]
+    assert plan.facts["pseudo-captions"] == f"{round(len(untitled) / 2)} untitled products"
+
+
+def test_two_passes_without_dropout_are_refused_before_anything_is_cached(shop, tmp_path):
+    settings = make_settings(shop[2].matcher.base, consistency=1.0)
+    matcher = settings.matcher.model_copy(update={"dropout": 0.0})
+    settings = settings.model_copy(update={"matcher": matcher})
+    with pytest.raises(SettingsError, match="this encoder drops nothing"):
+        make_plan((tmp_path, shop[1], settings))
+    assert not (tmp_path / "cache").exists()
 
 
 def test_dropout_is_set_in_the_heads_and_not_in_pretrained_blocks():

@@ -50,8 +50,8 @@ def backward_in_parts(trainee: "Trainee", batch: Batch, recipe: TrainingSettings
 
 
 def split(batch: Batch, parts: int) -> list[tuple[dict[str, Tensor], dict[str, Tensor]]]:
-    """Cut the features of a batch into `parts` of equal rows."""
-    size = len(batch.product_B) // parts
+    """Cut the features of a batch, all passes of it, into `parts` of equal rows."""
+    size = len(next(iter(batch.text.values()))) // parts
     return [
         (
             {name: x[k * size : (k + 1) * size] for name, x in batch.text.items()},

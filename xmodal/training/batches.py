@@ -7,7 +7,7 @@ Shapes: P train products, N pairs of the whole batch, B = N / workers, W words, 
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -17,7 +17,8 @@ from torch import Tensor
 
 from xmodal.errors import SettingsError
 from xmodal.training.captions import Ints, PairTable
-from xmodal.training.losses.contract import Fits, Labels, Teacher
+from xmodal.training.clues import ClueTable
+from xmodal.training.losses.contract import Clues, Fits, Labels, Teacher
 from xmodal.training.teacher import TeacherRows
 
 Features = dict[str, Tensor]
@@ -35,7 +36,7 @@ class Rows(Protocol):
 
 @dataclass(frozen=True)
 class Batch:
-    """B pairs of this worker."""
+    """B pairs of this worker. Features may have more rows: those of a second pass, below."""
 
     text: Features
     image: Features
@@ -44,11 +45,28 @@ class Batch:
     fits: Fits
     weight_B: Tensor | None = None
     teacher: Teacher | None = None
+    clues: Clues | None = None
 
     @property
     def labels(self) -> Labels:
         """What a loss is told of the pairs."""
-        return Labels(self.product_B, self.caption_B, self.fits, self.weight_B, self.teacher)
+        return Labels(
+            product_B=self.product_B,
+            caption_B=self.caption_B,
+            fits=self.fits,
+            weight_B=self.weight_B,
+            teacher=self.teacher,
+            clues=self.clues,
+            trunk={name: x[: len(self.product_B)] for name, x in self.image.items()},
+        )
+
+    def repeated(self, passes: int) -> "Batch":
+        """The batch with each pair's features `passes` times, one pass below the other."""
+        if passes == 1:
+            return self
+        text = {name: torch.cat([x] * passes) for name, x in self.text.items()}
+        image = {name: torch.cat([x] * passes) for name, x in self.image.items()}
+        return replace(self, text=text, image=image)
 
     def to(self, device: torch.device) -> "Batch":
         """Return the batch on `device`."""
@@ -63,6 +81,7 @@ class Batch:
             Fits(*(mask.to(device, non_blocking=True) for mask in masks)),
             None if self.weight_B is None else self.weight_B.to(device, non_blocking=True),
             None if self.teacher is None else self.teacher.to(device),
+            None if self.clues is None else self.clues.to(device),
         )
 
 
@@ -79,6 +98,7 @@ class Sampler:
     rank: int = 0
     workers: int = 1
     teacher: TeacherRows | None = None
+    clues: ClueTable | None = None
 
     def __post_init__(self) -> None:
         if self.batch % self.workers:
@@ -144,6 +164,7 @@ class Sampler:
             ),
             weight_B=torch.from_numpy(self.table.caption_weight[caption_N[mine]]),
             teacher=self.teacher.take(text_N[mine], image_N[mine]) if self.teacher else None,
+            clues=self.clues.take(product_N[mine], text_N[mine]) if self.clues else None,
         )
 
 

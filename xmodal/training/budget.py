@@ -36,8 +36,7 @@ from xmodal.training.held_out import load_valset
 from xmodal.training.history import Metrics, read_history
 from xmodal.training.loop import train_step
 from xmodal.training.prepare import CLAIM_FILE, PLAN_FILE, TrainPlan
-from xmodal.training.texts import TextStore
-from xmodal.training.worker import make_trainee
+from xmodal.training.worker import make_sampler, make_trainee
 
 MOST_EPOCHS = 60  # beyond, the towers only learn `train` by heart
 LEAST_EPOCHS = 6  # where time allows, however often an epoch passes the few products of a shop
@@ -168,8 +167,7 @@ def measure_costs(plan: TrainPlan, catalog: Catalog, history: list[Metrics]) -> 
         epochs = [row["train_s"] + row["validate_s"] for row in history]
         epoch_s = sum(epochs) / len(epochs)
     else:
-        table, texts = load_table(Path(plan.data)), TextStore(Path(plan.texts))
-        sampler = Sampler(table, images, texts, recipe.batch, recipe.word_dropout, plan.seed)
+        sampler = make_sampler(plan, recipe)
         validated = len(load_valset(Path(plan.data) / "val.json").gallery_rows)
         with _one_thread():
             step_s = _step_seconds(plan, recipe, sampler)

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -21,6 +21,7 @@ from xmodal.matcher.averaging import MovingAverage
 from xmodal.matcher.encoder import Encoder
 from xmodal.settings import TrainingSettings
 from xmodal.training.accumulate import backward_in_parts
+from xmodal.training.adversary import backward_with_adversary
 from xmodal.training.batches import Batch, Sampler
 from xmodal.training.captions import Ints
 from xmodal.training.divergence import Diverged, Divergence
@@ -144,15 +145,9 @@ def train_step(
         Diverged: loss or gradient is no finite number; the weights are then as before the step.
     """
     trainee.optimizer.zero_grad(set_to_none=True)
-    if recipe.accumulate > 1:
-        loss = backward_in_parts(trainee, batch, recipe)
-    else:
-        with autocast(trainee.device, recipe.precision):
-            text_BD, image_BD, log_scale = trainee.model(batch.text, batch.image)
-        loss = batch_loss(trainee.loss, batch, text_BD, image_BD, log_scale)
-        loss.backward()
+    loss = _backward(trainee, batch, recipe)
     own = list(trainee.loss.parameters())
-    for weight in own:  # a scalar or none: not worth a DDP of its own
+    for weight in own:  # scalars and small heads: not worth a DDP of their own
         assert weight.grad is not None
         _mean_over_workers(weight.grad)
     norm = nn.utils.clip_grad_norm_(
@@ -170,11 +165,37 @@ def train_step(
     return loss.detach()
 
 
+def _backward(trainee: Trainee, batch: Batch, recipe: TrainingSettings) -> Tensor:
+    """Leave the step's gradient on the weights, as the recipe says; returns the loss."""
+
+    def plain(batch: Batch) -> Tensor:
+        if recipe.accumulate > 1:
+            return backward_in_parts(trainee, batch, recipe)
+        with autocast(trainee.device, recipe.precision):
+            text_BD, image_BD, log_scale = trainee.model(batch.text, batch.image)
+        loss = batch_loss(trainee.loss, batch, text_BD, image_BD, log_scale)
+        loss.backward()
+        return loss
+
+    batch = batch.repeated(recipe.passes)
+    if not recipe.adversary:
+        return plain(batch)
+    weights = [*trainee.encoder.parameters(), *trainee.loss.parameters()]
+    return backward_with_adversary(batch, recipe.adversary, plain, weights)
+
+
 def batch_loss(
     loss: Loss, batch: Batch, text_BD: Tensor, image_BD: Tensor, log_scale: Tensor
 ) -> Tensor:
-    """The loss of a batch, in float32 whatever precision the towers ran in."""
-    met = meet(text_BD.float(), image_BD.float(), log_scale.float(), batch.labels)
+    """The loss of a batch, in float32 whatever precision the towers ran in.
+
+    Vectors of two passes, (2B, D), lie one pass below the other.
+    """
+    text_BD, image_BD, size = text_BD.float(), image_BD.float(), len(batch.product_B)
+    met = meet(text_BD[:size], image_BD[:size], log_scale.float(), batch.labels)
+    if len(text_BD) > size:
+        again = meet(text_BD[size:], image_BD[size:], log_scale.float(), batch.labels)
+        met = replace(met, again=again)
     value: Tensor = loss(met)
     return value
 

@@ -29,8 +29,11 @@ from xmodal.settings import Settings
 from xmodal.storage import publish, read_json, write_json_atomic
 from xmodal.training.batches import MIN_STEPS, passes_of, steps_of
 from xmodal.training.captions import PairTable, build_table
+from xmodal.training.clues import CLUES, write_clues
 from xmodal.training.held_out import GALLERY, ValSet, build_valset, sample_queries
 from xmodal.training.noise import with_variants
+from xmodal.training.passes import check_passes
+from xmodal.training.pseudo import pseudo_facts, with_pseudo
 from xmodal.training.recipe import derived, reasons
 from xmodal.training.teacher import EmbedTeacher, write_teacher
 from xmodal.training.texts import TextStore, write_texts
@@ -91,7 +94,7 @@ def prepare(
     `progress` is told of the texts, TEXT_SHARE in all: `embed_images` tells the rest.
 
     Raises:
-        SettingsError: the run exists with other settings, or on another catalogue.
+        SettingsError: the run exists with other settings, or the catalogue lacks what they need.
         MatcherError: the base cannot be opened, cannot be adapted, or there is no such teacher.
         CatalogError: no pair of `train` has a picture, or nothing can pick a checkpoint.
     """
@@ -107,13 +110,18 @@ def prepare(
     text_folder = cache / f"texts-{_text_key(texts, folder / 'start')}"
     embed_text_store(encoder, text_folder, texts, progress)
     store = embed_images(folder / "start", cache / "images", key)
-    table = _table(catalog, pairs, number, store)
+    pairs, table = _table(catalog, pairs, number, store, settings.training.pseudo_share)
     valset = build_valset(catalog, queries, number, np.asarray(store.product_row), settings.seed)
     _teach(folder / "teacher", settings.training.teacher, texts, embed_teacher)
     _settle(encoder, store, table, settings.seed)
     _save_parts(folder, encoder, table, valset)
+    told = write_clues(folder / "data" / CLUES, catalog, (pairs, table, texts), settings.training)
     plan = _plan(folder, catalog, settings, cache / "images", text_folder)
-    plan = replace(plan, facts=_facts(table, valset, given, asked=len(queries)))
+    told |= _facts(table, valset, given, asked=len(queries)) | pseudo_facts(pairs)
+    return _leave(folder, replace(plan, facts=told))
+
+
+def _leave(folder: Path, plan: TrainPlan) -> TrainPlan:
     write_json_atomic(folder / PLAN_FILE, plan.as_config())
     return plan
 
@@ -208,6 +216,7 @@ def _first_encoder(
     # On a copy: a base that cannot be adapted is told now, not after an hour of caching.
     add_adapters(deepcopy(encoder), settings.matcher.adapter, settings.matcher.adapter_rank)
     check_interpolation(encoder, settings.training.base_share)
+    check_passes(encoder, settings.training)
     return encoder
 
 
@@ -261,13 +270,19 @@ def _facts(table: PairTable, valset: ValSet, given: Settings, asked: int) -> dic
 
 
 def _table(
-    catalog: Catalog, pairs: pa.Table, number: Mapping[str, int], store: FeatureStore
-) -> PairTable:
+    catalog: Catalog,
+    pairs: pa.Table,
+    number: Mapping[str, int],
+    store: FeatureStore,
+    pseudo_share: float,
+) -> tuple[pa.Table, PairTable]:
+    """The pairs, with those of borrowed titles, and the table made of them."""
+    pairs = with_pseudo(catalog, pairs, store, pseudo_share)
     attributes = catalog.products(["attributes"])["attributes"].combine_chunks()
     table = build_table(pairs, number, np.asarray(store.product_row), attributes)
     if not len(table):
         raise _nothing_to_train(catalog)
-    return table
+    return pairs, table
 
 
 def _train_pairs(catalog: Catalog, settings: Settings) -> pa.Table:

@@ -15,8 +15,12 @@ from xmodal.training.prepare import TrainPlan
 
 Point = dict[str, Any]
 DROPOUT = "matcher.dropout"
-# What would change the cached features, the cluster, or the clock by which trials are compared.
-FIXED = {"epochs", "workers", "gpu", "retries", "patience"}
+# What would change the cached features, the pairs and what is known of them, the cluster, or the
+# clock by which trials are compared.
+FIXED = {
+    *("epochs", "workers", "gpu", "retries", "patience"),
+    *("tasks", "bias_attribute", "bias_share", "pseudo_share"),
+}
 
 
 def check_space(settings: Settings) -> None:

@@ -5,8 +5,10 @@ plan -> stores, sampler, trainee -> (restore) -> fit -> keep, after each epoch
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -19,11 +21,11 @@ from xmodal.retrieval.embed import open_store
 from xmodal.settings import TrainingSettings
 from xmodal.training.batches import Sampler
 from xmodal.training.captions import Ints, load_table
+from xmodal.training.clues import CLUES, needs_clues, open_clues
 from xmodal.training.gather import world_rank, world_size
 from xmodal.training.held_out import load_valset
 from xmodal.training.loop import Metrics, Progress, Trainee, fit
-from xmodal.training.losses.choice import make_loss
-from xmodal.training.losses.matryoshka import Matryoshka
+from xmodal.training.losses.choice import Sizes, compose
 from xmodal.training.mining import mine
 from xmodal.training.optimise import make_optimizer, make_schedule
 from xmodal.training.prepare import TrainPlan
@@ -52,17 +54,7 @@ def train_worker(
     """
     recipe = TrainingSettings(**plan.training)
     images, texts = open_store(Path(plan.images)), TextStore(Path(plan.texts))
-    sampler = Sampler(
-        table=load_table(Path(plan.data)),
-        images=images,
-        texts=texts,
-        batch=recipe.batch,
-        word_dropout=recipe.word_dropout,
-        seed=plan.seed,
-        rank=world_rank(),
-        workers=world_size(),
-        teacher=open_teacher(Path(plan.teacher)) if recipe.loss == "distill" else None,
-    )
+    sampler = make_sampler(plan, recipe)
     trainee = make_trainee(plan, recipe, sampler.steps, device, wrap)
     if checkpoint is not None:
         restore_state(trainee, checkpoint)
@@ -78,6 +70,22 @@ def train_worker(
     return trainee
 
 
+def make_sampler(plan: TrainPlan, recipe: TrainingSettings) -> Sampler:
+    """What draws the plan's batches, for this one of `world_size()` workers."""
+    return Sampler(
+        table=load_table(Path(plan.data)),
+        images=open_store(Path(plan.images)),
+        texts=TextStore(Path(plan.texts)),
+        batch=recipe.batch,
+        word_dropout=recipe.word_dropout,
+        seed=plan.seed,
+        rank=world_rank(),
+        workers=world_size(),
+        teacher=open_teacher(Path(plan.teacher)) if recipe.loss == "distill" else None,
+        clues=open_clues(Path(plan.data) / CLUES) if needs_clues(recipe) else None,
+    )
+
+
 def make_trainee(
     plan: TrainPlan, recipe: TrainingSettings, steps: int, device: torch.device, wrap: Wrap
 ) -> Trainee:
@@ -89,10 +97,7 @@ def make_trainee(
     # The layout that convolutions want, where the tuned blocks have any.
     encoder = encoder.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     assert recipe.learning_rate is not None  # a plan leaves nothing open
-    loss = make_loss(recipe.loss, recipe.label_smoothing, recipe.loss_share)
-    if recipe.matryoshka:
-        loss = Matryoshka(loss, recipe.matryoshka)
-    loss = loss.to(device)
+    loss = compose(recipe, _sizes(plan, recipe, encoder)).to(device)
     optimizer = make_optimizer(
         nn.ModuleList([encoder, loss]),
         recipe.learning_rate,
@@ -109,6 +114,19 @@ def make_trainee(
         loss=loss,
         average=MovingAverage(encoder.trained_state(), recipe.ema) if recipe.ema else None,
     )
+
+
+def _sizes(plan: TrainPlan, recipe: TrainingSettings, encoder: Encoder) -> Sizes:
+    """What the heads of the recipe's tasks have to fit."""
+    sizes = Sizes(encoder.dim)
+    if "matching" in recipe.tasks:
+        first = open_store(Path(plan.images)).take(np.zeros(1, np.int64), ["lower"])["lower"]
+        # A map has its channels first, tokens have them last.
+        sizes = replace(sizes, channels=first.shape[1] if first.ndim == 4 else first.shape[2])
+    if needs_clues(recipe):
+        clues = open_clues(Path(plan.data) / CLUES)
+        sizes = replace(sizes, values=clues.sizes, groups=clues.groups)
+    return sizes
 
 
 def _miner(trainee: Trainee, sampler: Sampler) -> Callable[[int], Ints]:

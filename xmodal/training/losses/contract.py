@@ -5,10 +5,11 @@
 `meet` is the one place where workers exchange pairs; its gather carries gradients back, so a
 loss is written as if there were one worker: a mean over its B rows against N columns.
 
-Shapes: B pairs on this worker, N = B x workers, D embedding size, E the teacher's.
+Shapes: B pairs on this worker, N = B x workers, D embedding size, E the teacher's, A attributes.
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import exp
 
@@ -44,6 +45,24 @@ class Teacher:
 
 
 @dataclass(frozen=True)
+class Clues:
+    """What the catalogue knows of the same B pairs, for tasks beside retrieval."""
+
+    value_BA: Tensor
+    """Number of the product's value of each attribute, from 1, int64; 0: it has none."""
+    group_B: Tensor
+    """Number of the product's group, from 1, int64; 0: it is of none."""
+    is_neutral_B: Tensor
+    """Bool: the caption names no group."""
+
+    def to(self, device: torch.device) -> "Clues":
+        """The same on `device`."""
+        group_B = self.group_B.to(device, non_blocking=True)
+        is_neutral_B = self.is_neutral_B.to(device, non_blocking=True)
+        return Clues(self.value_BA.to(device, non_blocking=True), group_B, is_neutral_B)
+
+
+@dataclass(frozen=True)
 class Labels:
     """What is known of B pairs beside their vectors."""
 
@@ -55,6 +74,9 @@ class Labels:
     weight_B: Tensor | None = None
     """How much a pair counts, float32 > 0; None: all alike."""
     teacher: Teacher | None = None
+    clues: Clues | None = None
+    trunk: Mapping[str, Tensor] | None = None
+    """The pictures' cached features, B rows each."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +102,10 @@ class LossBatch:
     teacher_to_image_BN: Tensor | None = None
     teacher_to_text_BN: Tensor | None = None
     """The teacher's logits, without gradient."""
+    clues: Clues | None = None
+    trunk: Mapping[str, Tensor] | None = None
+    again: "LossBatch | None" = None
+    """The same pairs in a second pass, with other dropout."""
 
     @property
     def scores_to_image_BN(self) -> Tensor:
@@ -128,6 +154,8 @@ def meet(text_BD: Tensor, image_BD: Tensor, log_scale: Tensor, labels: Labels) -
         weight_B=_even(labels.weight_B, text_BD),
         teacher_to_image_BN=to_image_BN,
         teacher_to_text_BN=to_text_BN,
+        clues=labels.clues,
+        trunk=labels.trunk,
     )
 
 
