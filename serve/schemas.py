@@ -13,15 +13,14 @@ from pydantic import (
     model_validator,
 )
 
+from serve.filters import Filters
+
 MAX_IMAGE_BYTES = 10_000_000
 MAX_BODY_BYTES = 14_000_000  # the same in base64, and room for the rest
 MAX_TEXT = 1000  # characters
 _RED_DRESS: dict[str, Any] = {"text": "red dress", "limit": 10, "filter": {"category": "Dresses"}}
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_TEXT)]
-Value = Annotated[str, StringConstraints(max_length=1000)]
-Values = Annotated[list[Value], Field(max_length=100)]
-Filters = dict[str, Values | Value]
 Limit = Annotated[int, Field(ge=1, le=100, strict=True)]
 Deadline = Annotated[int, Field(ge=10, le=60_000, strict=True)]
 ProductId = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
@@ -45,7 +44,11 @@ class SearchRequest(BaseModel):
     limit: Limit = 10
     """Most hits of the answer."""
     filter: Filters | None = Field(default=None, max_length=20)
-    """Attribute and the value, or any of at most 100 values, that it must have. All must agree."""
+    """Attribute and the value, or any of at most 100 values, that it must have; or
+    `{"not": [values]}`, none of which it may have; or, of `price` and of attributes that are
+    numbers, a range of `gte`, `gt`, `lte`, `lt`. All must agree, and they hold exactly: however few
+    products pass, the best of them are found. A product without the attribute passes a `not` and
+    nothing else."""
     rerank: bool | None = Field(default=None, strict=True)
     """Re-order the first hits by the cross-encoder; by default yes if there is a text. Ignored for
     a picture alone, which has no words to re-order by: it finds its own product first."""

@@ -17,6 +17,7 @@ from pydantic import ValidationError
 
 from serve.embeddings import EmbeddingsAnswer, EmbeddingsRequest, embed
 from serve.explainer import Explainer
+from serve.filters import filter_of
 from serve.holder import Holder
 from serve.pictures import Pictures
 from serve.problems import Problem, body_of, invalid, problem_of
@@ -34,7 +35,7 @@ from serve.schemas import (
 )
 from xmodal.catalog.store import Catalog
 from xmodal.errors import XmodalError
-from xmodal.index.facets import Facets, as_filter
+from xmodal.index.facets import Facets
 from xmodal.index.products import Product, Products
 from xmodal.registry.pointer import Release
 from xmodal.search.query import Answer, Query, Related
@@ -90,7 +91,7 @@ class Service:
             text=request.text,
             image=decode_image(request.image) if request.image is not None else None,
             limit=request.limit,
-            wanted=as_filter(request.filter),
+            wanted=filter_of(request.filter),
             rerank=request.rerank,
         )
         async with self.holder.use() as held:
@@ -226,7 +227,7 @@ def as_wish(request: RecommendRequest) -> Related:
     return Related(
         weights={p: request.recency ** (newest - n) for n, p in enumerate(request.products)},
         limit=request.limit,
-        wanted=as_filter(request.filter),
+        wanted=filter_of(request.filter),
         excluded=frozenset(request.exclude),
         diversity=request.diversity,
     )
