@@ -80,6 +80,8 @@ def invalid(first: Mapping[str, Any], model: Any, place: Sequence[Any]) -> Probl
         place: where it is, from the body down.
     """
     steps = [str(step) for step in place]
+    if steps[0:1] == ["text"]:  # which kind of text it was taken for is nothing to a caller
+        steps = ["text", *steps[2:]]
     field = steps[0] if steps and first["type"] != "json_invalid" else None
     code = _VALIDATION.get(first["type"], "invalid")
     message = str(first["msg"]).removeprefix("Value error, ")

@@ -15,30 +15,30 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from serve.asked import check_fields, counted, cursor_of, gone, placed, query_of
 from serve.embeddings import EmbeddingsAnswer, EmbeddingsRequest, embed
 from serve.explainer import Explainer
 from serve.filters import filter_of
 from serve.holder import Holder
 from serve.pictures import Pictures
 from serve.problems import Problem, body_of, invalid, problem_of
+from serve.reasons import add_words, shown_hit
 from serve.schemas import (
     BatchItem,
     ExplainAnswer,
     ExplainRequest,
-    Hit,
     RecommendRequest,
     ReleaseIds,
     SearchAnswer,
     SearchRequest,
     WordWeight,
-    decode_image,
 )
 from xmodal.catalog.store import Catalog
 from xmodal.errors import XmodalError
 from xmodal.index.facets import Facets
 from xmodal.index.products import Product, Products
 from xmodal.registry.pointer import Release
-from xmodal.search.query import Answer, Query, Related
+from xmodal.search.query import Answer, Related
 from xmodal.search.related import related
 from xmodal.search.searcher import Searcher
 from xmodal.search.suggest import Suggester
@@ -76,10 +76,15 @@ class Service:
     """The front of the house."""
 
     def __init__(
-        self, home: Path, open_shelf: Callable[[Release], Awaitable[Shelf]], deadline_ms: int
+        self,
+        home: Path,
+        open_shelf: Callable[[Release], Awaitable[Shelf]],
+        deadline_ms: int,
+        collapse: str | None = None,
     ) -> None:
+        """`collapse`: the attribute that requests may collapse by."""
         self.holder = Holder(home, open_shelf)
-        self._deadline_ms = deadline_ms
+        self._deadline_ms, self._collapse = deadline_ms, collapse
         self._pictures = Pictures()
         self._pool = ThreadPoolExecutor(PICTURE_THREADS, "pictures")
         self._typing = ThreadPoolExecutor(1, "suggest")  # one: the first call makes the suggester
@@ -87,16 +92,22 @@ class Service:
     async def search(self, request: SearchRequest) -> SearchAnswer:
         """Answer one request. Raises the errors that `problems.py` knows."""
         deadline_s = self._until(request.deadline_ms)
-        query = Query(
-            text=request.text,
-            image=decode_image(request.image) if request.image is not None else None,
-            limit=request.limit,
-            wanted=filter_of(request.filter),
-            rerank=request.rerank,
-        )
-        async with self.holder.use() as held:
-            answer = await held.part.searcher.answer(query, deadline_s)
-            return _answer(answer, held.release)
+        query, release_id = query_of(request, self._collapse), None
+        if request.cursor is not None:
+            query, release_id = placed(query, request.cursor)
+            if release_id not in self.holder.ids:
+                raise gone(release_id)
+        async with self.holder.use(release_id) as held:
+            shelf = held.part
+            check_fields(request, query, shelf.facets)
+            answering = shelf.searcher.answer(query, deadline_s)
+            counting = counted(shelf.searcher.retriever, request.facets, query, deadline_s)
+            answer, facets = await asyncio.gather(answering, counting)
+            shown = _answer(answer, held.release)
+            shown.facets, shown.next_cursor = facets, cursor_of(query, answer, held.release.id)
+            if query.explain and query.text:
+                await add_words(shown, query.text, shelf, deadline_s)
+            return shown
 
     async def related(self, wish: Related, deadline_ms: int | None = None) -> SearchAnswer:
         """Products near to others. Raises the errors that `problems.py` knows."""
@@ -204,7 +215,7 @@ def _picture(catalog: Catalog, row: int, number: int) -> bytes | None:
 def _answer(answer: Answer, release: Release) -> SearchAnswer:
     return SearchAnswer(
         query_id=secrets.token_hex(8),
-        hits=[Hit.model_construct(**vars(hit)) for hit in answer.hits],
+        hits=[shown_hit(hit) for hit in answer.hits],
         release=_ids(release),
         degraded=list(answer.degraded),
         took_ms=dict(answer.took_ms),

@@ -13,11 +13,13 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from xmodal.errors import RequestError
 from xmodal.index.filters import (
     Condition,
     NoneOf,
     Numbers,
     Range,
+    day_of,
     granting,
     no_numbers,
     number_of,
@@ -26,6 +28,7 @@ from xmodal.index.filters import (
 from xmodal.index.layout import FACET_VALUES, FACETS, PRODUCTS
 from xmodal.storage import read_json, write_json_atomic
 
+MOST_VALUES = 1000  # of a facet
 PRICE = "price"  # in a range: the product's own, not an attribute of that name
 Filter = tuple[tuple[str, Condition], ...]
 
@@ -49,6 +52,7 @@ class Facets:
     values: dict[str, dict[str, int]]
     folder: Path | None = None
     """Of the index version, where prices lie."""
+    _days: dict[str, Numbers] = field(default_factory=dict, compare=False)
     _numbers: dict[str, Numbers] = field(default_factory=dict, compare=False)
 
     @classmethod
@@ -82,6 +86,12 @@ class Facets:
             self._numbers[key] = np.array([number_of(value) for value in self.values[key]])
         return self._numbers[key]
 
+    def days(self, key: str) -> Numbers:
+        """What the values (V,) of an attribute are as dates; NaN for one that is none."""
+        if key not in self._days:
+            self._days[key] = np.array([day_of(value) for value in self.values[key]])
+        return self._days[key]
+
     def counts(self, key: str, passed: NDArray[np.bool_] | None = None) -> dict[str, int]:
         """Number of products of each value of `key`, of all or of those that `passed` (P,).
 
@@ -112,12 +122,31 @@ class Facets:
         if isinstance(condition, Range) and np.isnan(number_V).all():
             raise no_numbers(key)
         # A product without the attribute has code -1: the last of the table.
-        return granting(self.values[key], condition, number_V)[code_P]
+        return np.asarray(granting(self.values[key], condition, number_V)[code_P])
 
     def _place(self, key: str) -> int:
         if key not in self.values:
             raise unknown_attribute(key, self.keys)
         return self.keys.index(key)
+
+
+def facet_counts(
+    facets: Facets, attributes: Sequence[str], wanted: Filter
+) -> dict[str, dict[str, int]]:
+    """Values that products which pass have, the most frequent first, and of how many.
+
+    Raises FilterError for an unknown attribute, RequestError for one of too many values.
+    """
+    passed = facets.mask(wanted) if wanted else None
+    found = {}
+    for name in attributes:
+        counted = facets.counts(name, passed)
+        if len(counted) > MOST_VALUES:
+            message = f"{name!r} has {len(counted):,} values, a facet at most {MOST_VALUES:,}"
+            raise RequestError(message, "facets", "too_large")
+        there = [(value, count) for value, count in counted.items() if count]
+        found[name] = dict(sorted(there, key=lambda pair: (-pair[1], pair[0])))
+    return found
 
 
 def write_facets(folder: Path, attributes: Sequence[Mapping[str, str]]) -> None:

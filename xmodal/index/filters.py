@@ -11,6 +11,7 @@ import difflib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,6 +62,17 @@ def number_of(text: str) -> float:
     except ValueError:
         return math.nan
     return number if math.isfinite(number) else math.nan
+
+
+def day_of(text: str) -> float:
+    """The day that an ISO date or time writes (`2026-05-31`, `2026-05-31T10:00:00Z`), else NaN.
+
+    In days since the year 1; times are cut to their day.
+    """
+    try:
+        return float(date.fromisoformat(text[:10]).toordinal()) if "-" in text else math.nan
+    except ValueError:
+        return math.nan
 
 
 def granting(values: Mapping[str, int], condition: Condition, number_V: Numbers) -> Mask:
