@@ -99,7 +99,8 @@ class Service:
                 raise gone(release_id)
         async with self.holder.use(release_id) as held:
             shelf = held.part
-            check_fields(request, query, shelf.facets)
+            # In a thread: an attribute's values are read as numbers or dates when first named.
+            await asyncio.to_thread(check_fields, request, query, shelf.facets)
             answering = shelf.searcher.answer(query, deadline_s)
             counting = counted(shelf.searcher.retriever, request.facets, query, deadline_s)
             answer, facets = await asyncio.gather(answering, counting)

@@ -3,16 +3,18 @@
 import json
 import math
 
+import faiss
 import numpy as np
 import pyarrow as pa
 import pytest
 
-from tests.factories import make_picture, tiny_encoder
-from tests.homes import product_row, tiny_index, write_catalog
+from tests.homes import product_row
 from xmodal.errors import FilterError, RequestError
 from xmodal.index.facets import Facets, as_filter, write_facets
 from xmodal.index.filters import NoneOf, Range, number_of
+from xmodal.index.layout import ROWS, SCALES, TOKENS, VECTORS, IndexFacts
 from xmodal.index.products import write_products
+from xmodal.index.version import Index
 
 
 def random_products(rng, count):
@@ -102,35 +104,45 @@ def test_a_mask_equals_a_plain_scan(tmp_path, seed):
 
 @pytest.fixture(scope="module")
 def index(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("many")
-    rows = random_products(np.random.default_rng(7), 2000)
-    for number in range(8):  # the others are found by their titles
-        rows[number]["images"] = [make_picture(number)]
+    """Ten thousand products of random vectors, of which one is gold; some have two pictures."""
+    folder, rng = tmp_path_factory.mktemp("many"), np.random.default_rng(7)
+    rows = random_products(rng, 10_000)
     rows[1234]["attributes"] = [("colour", "gold"), ("size", "99")]
-    return rows, tiny_index(folder, write_catalog(folder / "c", rows), tiny_encoder())
+    facets_of(rows, folder)
+    product_row_N = np.sort(np.concatenate([np.arange(10_000), rng.integers(0, 10_000, 1000)]))
+    vectors = rng.normal(size=(11_000, 8)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    flat = faiss.IndexFlatIP(8)
+    flat.add(vectors)
+    faiss.write_index(flat, str(folder / VECTORS))
+    np.save(folder / ROWS, product_row_N)
+    np.save(folder / TOKENS, np.zeros((11_000, 1, 1), np.int8))
+    np.save(folder / SCALES, np.zeros(11_000, np.float32))
+    nothing = dict.fromkeys(IndexFacts.__dataclass_fields__)
+    facts = IndexFacts(**nothing | {"dim": 8, "text_rows": 0})
+    return rows, vectors, product_row_N, Index(folder, facts)
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_a_filtered_answer_equals_a_brute_force_scan(index, seed):
-    rows, opened = index
+    rows, vectors, product_row_N, opened = index
     rng = np.random.default_rng(seed)
-    query_D = rng.normal(size=opened.facts.dim).astype(np.float32)
-    query_D /= np.linalg.norm(query_D)
-    stored = np.stack([opened.vector(row) for row in range(opened.vectors.ntotal)])
-    stored = (stored @ query_D) - opened.facts.text_offset["text"] * (opened.product_row_N >= 8)
-    score_P = stored[np.argsort(opened.product_row_N)]
-    for _ in range(20):
+    query_D = vectors[rng.integers(11_000)]
+    score_P = np.full(10_000, -np.inf)
+    np.maximum.at(score_P, product_row_N, vectors @ query_D)
+    for _ in range(10):
         wanted = random_filter(rng)
-        hits = opened.search(query_D, 10, as_filter(wanted))
+        hits = opened.search(query_D, 25, as_filter(wanted))
         inside = [n for n, row in enumerate(rows) if passes(row, wanted)]
-        best = sorted((score_P[n] for n in inside), reverse=True)[:10]
-        assert all(passes(rows[row], wanted) for row in hits.product_rows)
-        np.testing.assert_allclose(hits.scores, best, atol=1e-5)
+        expected = sorted(inside, key=lambda n: (-score_P[n], rows[n]["product_id"]))[:25]
+        np.testing.assert_allclose(hits.scores, score_P[expected], atol=1e-6)
+        assert set(hits.product_rows) <= set(inside)
+        assert len(set(hits.product_rows)) == len(expected)
 
 
-def test_one_product_in_thousands_is_found(index):
-    _, opened = index
-    query_D = -opened.vector(1234)  # as far away as can be
+def test_one_product_in_ten_thousand_is_found(index):
+    _, vectors, product_row_N, opened = index
+    query_D = -vectors[np.flatnonzero(product_row_N == 1234)[0]]  # as far away as can be
     for wanted in ({"colour": "gold"}, {"size": Range(gt=98.5)}):
         hits = opened.search(query_D, 10, as_filter(wanted))
         assert opened.products.column("product_id", hits.product_rows) == ["p1234"]

@@ -70,13 +70,13 @@ def read_cursor(text: str) -> Cursor:
         if whole[:1] != _VERSION or checksum != _checksum(content):
             raise ValueError("damaged")
         return _parsed(content)
-    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
+    except (ValueError, LookupError, TypeError, OverflowError, RecursionError) as error:
         message = "the cursor is no answer's, or it was cut; hand back `next_cursor` as it was"
         raise RequestError(message, "cursor", "bad_cursor") from error
 
 
 def _parsed(content: bytes) -> Cursor:
-    """The fields; ValueError, KeyError or TypeError where they do not fit together."""
+    """The fields; ValueError, LookupError or TypeError where they do not fit together."""
     stop = 4 + int.from_bytes(content[:4], "little")
     header = json.loads(content[4:stop])
     dim, rest, shown, dropped = map(int, header["sizes"])
