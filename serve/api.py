@@ -45,6 +45,9 @@ _ERRORS: dict[int | str, dict[str, Any]] = {
     500: {"model": ErrorAnswer, "description": "Something broke here"},
     504: {"model": ErrorAnswer, "description": "No answer in time"},
 }
+_MOVED: dict[int | str, dict[str, Any]] = {
+    410: {"model": ErrorAnswer, "description": "The cursor's release is no longer open"}
+}
 _GONE: dict[int | str, dict[str, Any]] = {404: {"model": ErrorAnswer, "description": "Not there"}}
 
 
@@ -69,9 +72,9 @@ def make_api(service: Service) -> FastAPI:
 
 
 def _add_search(api: FastAPI, service: Service) -> None:
-    @api.post("/v1/search", responses=_ERRORS)
+    @api.post("/v1/search", responses=_ERRORS | _MOVED)
     async def search(request: SearchRequest) -> SearchAnswer:
-        """The products that fit best, best first."""
+        """The products that fit best, best first, a page at a time."""
         return await service.search(request)
 
     @api.post("/v1/search:batch", responses=_ERRORS | {207: {"model": BatchAnswer}})

@@ -15,28 +15,28 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from serve.asked import check_fields, counted, cursor_of, gone, placed, query_of
 from serve.changes import Desk
 from serve.embeddings import EmbeddingsAnswer, EmbeddingsRequest, embed
 from serve.explainer import Explainer
+from serve.filters import filter_of
 from serve.holder import Holder
 from serve.pictures import Pictures
 from serve.problems import Problem, body_of, invalid, problem_of
+from serve.reasons import add_words, shown_hit
 from serve.schemas import (
     BatchItem,
     ExplainAnswer,
     ExplainRequest,
-    Hit,
     RecommendRequest,
     ReleaseIds,
     SearchAnswer,
     SearchRequest,
     WordWeight,
-    decode_image,
 )
 from serve.titles import LiveTitles
 from xmodal.catalog.store import Catalog
 from xmodal.errors import XmodalError
-from xmodal.index.facets import as_filter
 from xmodal.index.keeper import Keeper
 from xmodal.index.live import LiveProducts
 from xmodal.index.products import Product
@@ -92,11 +92,16 @@ class Service:
     """The front of the house."""
 
     def __init__(
-        self, home: Path, open_shelf: Callable[[Release], Awaitable[Shelf]], deadline_ms: int
+        self,
+        home: Path,
+        open_shelf: Callable[[Release], Awaitable[Shelf]],
+        deadline_ms: int,
+        collapse: str | None = None,
     ) -> None:
+        """`collapse`: the attribute that requests may collapse by."""
         self.holder = Holder(home, open_shelf)
         self.desk = Desk(self.holder)
-        self._deadline_ms = deadline_ms
+        self._deadline_ms, self._collapse = deadline_ms, collapse
         self._pictures = Pictures()
         self._pool = ThreadPoolExecutor(PICTURE_THREADS, "pictures")
         self._typing = ThreadPoolExecutor(1, "suggest")  # one: the first call makes the suggester
@@ -104,16 +109,23 @@ class Service:
     async def search(self, request: SearchRequest) -> SearchAnswer:
         """Answer one request. Raises the errors that `problems.py` knows."""
         deadline_s = self._until(request.deadline_ms)
-        query = Query(
-            text=request.text,
-            image=decode_image(request.image) if request.image is not None else None,
-            limit=request.limit,
-            wanted=as_filter(request.filter),
-            rerank=request.rerank,
-        )
-        async with self.holder.use() as held:
-            answer = await held.part.searcher.answer(query, deadline_s)
-            return _answer(answer, held.release)
+        query, release_id = query_of(request, self._collapse), None
+        if request.cursor is not None:
+            query, release_id = placed(query, request.cursor)
+            if release_id not in self.holder.ids:
+                raise gone(release_id)
+        async with self.holder.use(release_id) as held:
+            shelf = await _fresh(held.part)
+            # In a thread: an attribute's values are read as numbers or dates when first named.
+            await asyncio.to_thread(_check, request, query, shelf)
+            answering = shelf.searcher.answer(query, deadline_s)
+            counting = counted(shelf.searcher.retriever, request.facets, query, deadline_s)
+            answer, facets = await asyncio.gather(answering, counting)
+            shown = _answer(answer, held.release)
+            shown.facets, shown.next_cursor = facets, cursor_of(query, answer, held.release.id)
+            if query.explain and query.text:
+                await add_words(shown, query.text, shelf, deadline_s)
+            return shown
 
     async def related(self, wish: Related, deadline_ms: int | None = None) -> SearchAnswer:
         """Products near to others. Raises the errors that `problems.py` knows."""
@@ -203,6 +215,10 @@ class Service:
             return await asyncio.to_thread((await _fresh(held.part)).live.facets, most)
 
 
+def _check(request: SearchRequest, query: Query, shelf: Shelf) -> None:
+    check_fields(request, query, shelf.live.fields())
+
+
 def _suggest(shelf: Shelf, text: str, limit: int) -> list[str]:
     """Titles of changed products first: they are few, and news."""
     found = shelf.live_titles.suggest(text, limit) + shelf.suggester.suggest(text, limit)
@@ -223,7 +239,7 @@ async def _fresh(shelf: Shelf) -> Shelf:
 def _answer(answer: Answer, release: Release) -> SearchAnswer:
     return SearchAnswer(
         query_id=secrets.token_hex(8),
-        hits=[Hit.model_construct(**vars(hit)) for hit in answer.hits],
+        hits=[shown_hit(hit) for hit in answer.hits],
         release=_ids(release),
         degraded=list(answer.degraded),
         took_ms=dict(answer.took_ms),
@@ -246,7 +262,7 @@ def as_wish(request: RecommendRequest) -> Related:
     return Related(
         weights={p: request.recency ** (newest - n) for n, p in enumerate(request.products)},
         limit=request.limit,
-        wanted=as_filter(request.filter),
+        wanted=filter_of(request.filter),
         excluded=frozenset(request.exclude),
         diversity=request.diversity,
     )

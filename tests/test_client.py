@@ -46,6 +46,27 @@ def test_a_text_search_is_typed(client):
     assert answer.release["id"] == client.release()
 
 
+def test_wishes_are_the_apis_own(client):
+    answer = client.search(
+        {"red shoe": 1, "bag": -0.5},
+        filter={"price": {"gte": 3, "lt": 12}, "colour": {"not": ["red"]}},
+        user_history=["p001"],
+        facets=["colour"],
+        sort={"field": "price", "order": "desc"},
+        explain=True,
+    )
+    prices = [client.product(hit.product_id)["price"] for hit in answer.hits]
+    assert prices == sorted((n for n in range(3, 12) if n % 3), reverse=True)
+    assert answer.facets == {"colour": {"blue": 3, "green": 3}}
+    assert set(answer.hits[0].explanation) >= {"first_stage", "rerank", "boosts"}
+
+
+def test_pages_go_on_to_the_end(client):
+    pages = list(client.pages("red shoe", limit=10))
+    assert [len(page.hits) for page in pages] == [10, 10, 4]
+    assert len({hit.product_id for page in pages for hit in page.hits}) == 24
+
+
 def test_a_picture_is_sent_as_bytes_or_as_a_file(client, tmp_path):
     file = tmp_path / "picture.png"
     file.write_bytes(make_picture(50))

@@ -7,11 +7,11 @@ with Client() as client:
 
 import base64
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, TypedDict, Unpack
 from urllib.parse import quote
 
 import httpx
@@ -23,6 +23,11 @@ URL = "http://127.0.0.1:8000"
 TIMEOUT_S = 30.0
 
 
+Value = str | Sequence[str]
+Condition = Value | Mapping[str, float] | Mapping[str, Sequence[str]]
+"""`"red"`, `["red", "blue"]`, `{"gte": 10, "lt": 50}` or `{"not": ["red"]}`."""
+
+
 @dataclass(frozen=True)
 class Hit:
     """One product found. Scores are comparable within one answer only, probabilities anywhere."""
@@ -32,6 +37,10 @@ class Hit:
     title: str
     attributes: Mapping[str, str]
     probability: float | None = None
+    collapsed: int | None = None
+    """Others of its group, where `collapse` was asked."""
+    explanation: Mapping[str, Any] | None = None
+    """Where `explain` was asked: `first_stage`, `rerank`, `boosts`, `decay`, `words`."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +53,25 @@ class Answer:
     degraded: Sequence[str] = ()
     took_ms: Mapping[str, float] = field(default_factory=dict)
     no_good_match: bool = False
+    next_cursor: str | None = None
+    """Leads to the next page; None on the last one."""
+    facets: Mapping[str, Mapping[str, int]] | None = None
+
+
+class Wishes(TypedDict, total=False):
+    """What a search takes beside text, picture and filter; see the API's own documentation."""
+
+    user_history: Sequence[str]
+    history_weight: float
+    facets: Sequence[str]
+    cursor: str | None
+    candidates: int
+    sort: Mapping[str, str]
+    boost: Sequence[Mapping[str, str | float]]
+    decay: Mapping[str, str | float]
+    collapse: bool
+    min_score: float
+    explain: bool
 
 
 class Client:
@@ -79,27 +107,42 @@ class Client:
 
     def search(
         self,
-        text: str | None = None,
+        text: str | Mapping[str, float] | None = None,
         image: bytes | Path | None = None,
         *,
         limit: int = 10,
-        filter: Mapping[str, str | Sequence[str]] | None = None,  # noqa: A002  # as in the API
+        filter: Mapping[str, Condition] | None = None,  # noqa: A002  # as in the API
         rerank: bool | None = None,
         deadline_ms: int | None = None,
+        **wishes: Unpack[Wishes],
     ) -> Answer:
         """Products for a text, a picture (its bytes or its file), or both.
+
+        Args:
+            text: or several with their weights, `{"boots": 1, "leather": -0.5}`.
+            wishes: what a request takes beside those, by the API's own names.
 
         Raises:
             QueryError: the service says what is wrong with the request.
             ServiceError: nobody answers, or the service failed.
         """
         body: dict[str, Any] = {"text": text, "limit": limit, "rerank": rerank}
-        body |= {"filter": filter, "deadline_ms": deadline_ms}
+        if isinstance(text, Mapping):
+            body["text"] = [{"text": one, "weight": weight} for one, weight in text.items()]
+        body |= {"filter": filter, "deadline_ms": deadline_ms, **wishes}
         if image is not None:
             content = _content(image) if isinstance(image, Path) else image
             body["image"] = base64.b64encode(content).decode()
         given = {name: value for name, value in body.items() if value is not None}
         return self._answer(self._read("POST", "/v1/search", given))
+
+    def pages(self, text: str | Mapping[str, float], **rest: Any) -> Iterator[Answer]:
+        """The answer of `search` page by page, to its end. Raises as `search`."""
+        answer = self.search(text, **rest)
+        yield answer
+        while answer.next_cursor is not None:
+            answer = self.search(text, **rest, cursor=answer.next_cursor)
+            yield answer
 
     def similar(self, product_id: str, *, limit: int = 10, diversity: float = 0.0) -> Answer:
         """Products that look and are like this one. Raises as `search`."""

@@ -19,6 +19,7 @@
         ├── QueryError          a search request that cannot be answered
         ├── UnknownProduct      a product id that the catalogue does not have
         ├── FilterError         a filter by an attribute that no product has
+        ├── RequestError        a part of a request that cannot be granted
         ├── ReleaseError        no release, or no earlier one to go back to
         └── ServiceError        a port in use, a Ray head that is not there
 
@@ -104,6 +105,14 @@ class UnknownProduct(UserError):
 
 class FilterError(UserError):
     """A filter names an attribute that no product of the catalogue has."""
+
+
+class RequestError(UserError):
+    """A part of a search request that cannot be granted: which, and a word for programs."""
+
+    def __init__(self, message: str, field: str | None = None, code: str = "invalid") -> None:
+        super().__init__(message)
+        self.field, self.code = field, code
 
 
 class ReleaseError(UserError):

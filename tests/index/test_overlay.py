@@ -1,6 +1,7 @@
 """xmodal/index/overlay.py, table.py, vectors.py: an exact search over index and changes."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,8 +9,9 @@ import pytest
 from tests.factories import make_picture, tiny_encoder
 from tests.homes import product_row, tiny_catalog, tiny_index, write_catalog
 from xmodal.catalog.changes import Changes, ProductFacts, fingerprints
-from xmodal.errors import FilterError, StorageError, UnknownProduct
+from xmodal.errors import FilterError, RequestError, StorageError, UnknownProduct
 from xmodal.index.facets import as_filter
+from xmodal.index.filters import NoneOf, Range
 from xmodal.index.keeper import Keeper, Put, TakeOut
 from xmodal.index.live import LiveProducts
 from xmodal.index.offset import measure_offset
@@ -132,6 +134,29 @@ def test_filters_hold_for_both(overlay, encoder):
     assert list(search(brim="wide", colour="blue").product_ids) == []
     with pytest.raises(FilterError, match="unknown attribute 'color'; .* brim, colour, kind"):
         search(color="red", brim="wide")
+
+
+def test_ranges_exclusions_and_counts_hold_for_both(overlay, encoder):
+    priced = [
+        replace(product(name, seed, colour="red", heel=heel).facts, price=price)
+        for name, seed, heel, price in (("a", 300, "3", 2.5), ("b", 301, "9", None))
+    ]
+    images = [[make_picture(300)], [make_picture(301)]]
+    keep(overlay, *map(Put, priced, images), TakeOut("p003"))
+    query_D = embed_texts(encoder, ["hat"])[0]
+
+    def search(**wanted):
+        return sorted(overlay.search(query_D, 100, as_filter(wanted)).product_ids)
+
+    assert search(price=Range(gte=2, lt=5)) == ["a", "p002", "p004"]
+    assert search(heel=Range(gt=3)) == ["b"]
+    assert search(heel=NoneOf(("3", "9")), price=Range(lte=1)) == ["p000", "p001"]
+    assert "b" not in search(heel=NoneOf(("9",)))
+    with pytest.raises(RequestError, match="no product has a number as 'kind'"):
+        search(kind=Range(gt=3))
+    counts = overlay.counts(["colour", "heel"], as_filter({"colour": ["red", "green"]}))
+    assert counts == {"colour": {"red": 9, "green": 8}, "heel": {"3": 1, "9": 1}}
+    assert overlay.counts(["kind"], as_filter({"heel": "3"})) == {"kind": {}}
 
 
 def test_nothing_is_embedded_twice(shop, overlay, tmp_path, monkeypatch):

@@ -187,6 +187,34 @@ def test_similar_and_explain_know_what_was_put_in(client):
     assert why["drawing"].startswith("<svg")
 
 
+def test_pages_facets_sorting_and_reasons_hold_for_changed_products(client):
+    for number in range(7):
+        fields = {"kind": "cap", "brim": str(number)}
+        put(client, f"cap{number}", **body(820 + number, attributes=fields, price=100 + number))
+    query = {
+        "text": "violet hat",
+        "filter": {"kind": "cap"},
+        "limit": 3,
+        "facets": ["brim", "kind"],
+    }
+    whole = client.post("/v1/search", json={**query, "limit": 100}).json()
+    assert whole["facets"]["kind"] == {"cap": 7}
+    assert len(whole["facets"]["brim"]) == 7
+    seen, cursor = [], None
+    while cursor is not None or not seen:
+        more = {"cursor": cursor} if cursor else {}
+        page = client.post("/v1/search", json=query | more).json()
+        seen += [hit["product_id"] for hit in page["hits"]]
+        cursor = page["next_cursor"]
+    assert seen == [hit["product_id"] for hit in whole["hits"]]
+    dear = {"price": {"gte": 104}, "kind": "cap"}
+    for field in ("price", "brim"):
+        sort = {"field": field, "order": "desc"}
+        assert found(client, text="hat", filter=dear, sort=sort) == ["cap6", "cap5", "cap4"]
+    explained = client.post("/v1/search", json={**query, "explain": True}).json()["hits"][0]
+    assert [word["text"] for word in explained["explanation"]["words"]] == ["violet", "hat"]
+
+
 def test_many_lines_have_a_status_each(client):
     lines = [json.dumps({"product_id": f"bulk{n}", **body(700 + n)}).encode() for n in range(5)]
     lines[2] = b'{"product_id": "bulk2", "title": 5}'

@@ -33,6 +33,7 @@ class LiveProducts:
         """Those of the index, as it was built."""
         self._facets = facets
         self._rows: dict[str, int | None] = {}
+        self._fields: tuple[int, Facets] | None = None
         self._counted: tuple[tuple[int, int], dict[str, dict[str, int]]] | None = None
 
     def is_fresh(self) -> bool:
@@ -80,6 +81,20 @@ class LiveProducts:
         if self._counted is None or self._counted[0] != state:
             self._counted = (state, self._count(most))
         return self._counted[1]
+
+    def fields(self) -> Facets:
+        """The values that any product has, those of changed products behind the index's own."""
+        if self._fields is None or self._fields[0] != self.changes.end:
+            self._fields = (self.changes.end, self._facets.with_values(self._new_values()))
+        return self._fields[1]
+
+    def _new_values(self) -> dict[str, list[str]]:
+        new: dict[str, dict[str, None]] = {}
+        for change in list(self.changes.newest.values()):
+            for key, value in (change.facts.attributes if change.facts else {}).items():
+                if value not in self._facets.values.get(key, ()):
+                    new.setdefault(key, {})[value] = None
+        return {key: list(values) for key, values in new.items()}
 
     def _count(self, most: int) -> dict[str, dict[str, int]]:
         newest = list(self.changes.newest.values())

@@ -11,6 +11,7 @@ import json
 import logging
 import threading
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -20,8 +21,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xmodal.catalog.changes import Change, Changes, ProductFacts
-from xmodal.errors import FilterError, UnknownProduct, XmodalError
-from xmodal.index.facets import Filter
+from xmodal.errors import RequestError, UnknownProduct, XmodalError
+from xmodal.index.facets import PRICE, Filter, shown_counts
+from xmodal.index.filters import NoneOf, Range, unknown_attribute
 from xmodal.index.offset import measure_offset
 from xmodal.index.table import Table, View
 from xmodal.index.vectors import VectorLog, embed_or_leave
@@ -45,6 +47,7 @@ class Found:
     product_ids: Sequence[str]
     titles: Sequence[str]
     attributes: Sequence[str]
+    prices: Sequence[float | None]
 
 
 class Overlay:
@@ -61,6 +64,11 @@ class Overlay:
         self._waiting: dict[str, Change] = {}
         self._lock, self._retry_at = threading.Lock(), 0.0
         self.refresh()
+
+    @property
+    def dim(self) -> int:
+        """Dimensions of a vector."""
+        return self.index.dim
 
     def refresh(self, wait_s: float = -1) -> None:
         """Take in what is new, so that the next search finds it: a look at a file if nothing is.
@@ -89,7 +97,7 @@ class Overlay:
         hits = self._of_index(view, query_D, k, wanted, kind)
         columns = [
             self.index.products.column(name, hits.product_rows)
-            for name in ("product_id", "title", "attributes")
+            for name in ("product_id", "title", "attributes", "price")
         ]
         base = Found(hits.vector_rows, hits.scores, *columns)
         if not view.count:
@@ -103,6 +111,7 @@ class Overlay:
             [one.product_id for one in facts],
             [one.title for one in facts],
             shown,
+            [one.price for one in facts],
         )
         return _merged(base, live, k)
 
@@ -121,6 +130,22 @@ class Overlay:
             vector_ND[place] = total_D / max(float(np.linalg.norm(total_D)), 1e-12)
         return vector_ND
 
+    def counts(self, attributes: Sequence[str], wanted: Filter) -> dict[str, dict[str, int]]:
+        """As `Index.counts`, of the products of both."""
+        view, facets = self._table.view, self.index.facets
+        own = self._own(view, wanted)
+        passed = np.zeros(self.index.products.count, bool) if own is None else facets.mask(own)
+        passed[view.hidden] = False
+        live = [view.facts[number] for number in np.flatnonzero(view.mask(wanted)).tolist()]
+        found = {}
+        for name in attributes:
+            if name not in facets.values and name not in view.keys:
+                raise unknown_attribute(name, sorted({*facets.keys, *view.keys}))
+            counted = Counter(facets.counts(name, passed) if name in facets.values else ())
+            counted.update(one.attributes[name] for one in live if name in one.attributes)
+            found[name] = shown_counts(name, counted)
+        return found
+
     def _take_in(self, changes: Sequence[Change]) -> None:
         present = [(change.facts, change) for change in changes if change.facts is not None]
         wanted = [(facts, partial(self.changes.pictures, change)) for facts, change in present]
@@ -133,22 +158,40 @@ class Overlay:
 
     def _of_index(self, view: View, query_D: Floats, k: int, wanted: Filter, kind: Kind) -> Hits:
         """The best k products of the index that are not hidden."""
-        try:
-            for more in (min(SLACK, len(view.hidden)), len(view.hidden)):
-                hits = self.index.search(query_D, k + more, wanted, kind)
-                seen = ~np.isin(hits.product_rows, view.hidden)
-                if seen.sum() >= k or len(hits.scores) < k + more:
-                    break
-        except FilterError:
-            unknown = {key for key, _ in wanted} - set(self.index.facets.keys)
-            if not unknown <= view.keys:
-                known = ", ".join(sorted({*self.index.facets.keys, *view.keys})) or "none"
-                name = min(unknown - view.keys)
-                message = f"unknown attribute {name!r}; this catalogue has: {known}"
-                raise FilterError(message) from None
-            none = np.empty(0, np.int64)
-            return Hits(none, none, np.empty(0, np.float32))
+        none = np.empty(0, np.int64)
+        nothing = Hits(none, none, np.empty(0, np.float32))
+        own = self._own(view, wanted)
+        if own is None:
+            return nothing
+        for more in (min(SLACK, len(view.hidden)), len(view.hidden)):
+            hits = self.index.search(query_D, k + more, own, kind)
+            seen = ~np.isin(hits.product_rows, view.hidden)
+            if seen.sum() >= k or len(hits.scores) < k + more:
+                break
         return Hits(hits.product_rows[seen][:k], hits.vector_rows[seen][:k], hits.scores[seen][:k])
+
+    def _own(self, view: View, wanted: Filter) -> Filter | None:
+        """What `wanted` asks of the index's products; None where none of them can pass.
+
+        Raises FilterError for an attribute that no product of either has, RequestError for a range
+        without numbers.
+        """
+        own, can_pass = [], True
+        for key, condition in wanted:
+            is_price = key == PRICE and isinstance(condition, Range)
+            if is_price or key in self.index.facets.values:
+                own.append((key, condition))
+            elif key not in view.keys:
+                raise unknown_attribute(key, sorted({*self.index.facets.keys, *view.keys}))
+            elif not isinstance(condition, NoneOf):
+                can_pass = False
+        try:
+            self.index.facets.check(tuple(own))
+        except RequestError:
+            if not view.mask(wanted).any():
+                raise
+            return None
+        return tuple(own) if can_pass else None
 
 
 def _estimated(index: Index, vectors: VectorLog) -> dict[Kind, float]:
@@ -188,4 +231,5 @@ def _merged(one: Found, other: Found, k: int) -> Found:
         at(one.product_ids, other.product_ids),
         at(one.titles, other.titles),
         at(one.attributes, other.attributes),
+        at(one.prices, other.prices),
     )

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xmodal.catalog.changes import Change, ProductFacts
-from xmodal.index.facets import Filter
+from xmodal.index.facets import PRICE, Filter
+from xmodal.index.filters import Condition, NoneOf, Range, number_of
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
@@ -55,9 +56,8 @@ class View:
         """The best k products: their numbers, their best row's number in the log, and its score."""
         score_R = self.vector_RD @ query_D
         score_P = np.maximum.reduceat(score_R, self.start_P) - offset * self.text_P
-        score_P = np.where(self._mask(wanted), score_P, -np.inf)
-        chosen = np.argpartition(-score_P, min(k, self.count) - 1)[:k]
-        chosen = chosen[np.isfinite(score_P[chosen])]
+        score_P = np.where(self.mask(wanted), score_P, -np.inf)
+        chosen = self._first(score_P, min(k, self.count))
         stops_P = np.append(self.start_P[1:], len(score_R))
         best_row = [
             self.row_R[self.start_P[one] + score_R[self.start_P[one] : stops_P[one]].argmax()]
@@ -65,7 +65,14 @@ class View:
         ]
         return chosen, np.array(best_row, np.int64), score_P[chosen].astype(np.float32)
 
-    def _mask(self, wanted: Filter) -> NDArray[np.bool_]:
+    def _first(self, score_P: Floats, k: int) -> Ints:
+        """Numbers of the best k products that are there, equal scores in order of product id."""
+        least = -np.partition(-score_P, k - 1)[k - 1]
+        near = np.flatnonzero(np.isfinite(score_P) & (score_P >= least))
+        order = sorted(near.tolist(), key=lambda one: (-score_P[one], self.facts[one].product_id))
+        return np.array(order[:k], np.int64)
+
+    def mask(self, wanted: Filter) -> NDArray[np.bool_]:
         """Which products are alive and have the wanted values."""
         if not wanted:
             return self.alive_P
@@ -73,12 +80,24 @@ class View:
         if mask is None:
             mask = self.alive_P.copy()
             for number in np.flatnonzero(mask).tolist():
-                has = self.facts[number].attributes
-                mask[number] = all(has.get(key) in values for key, values in wanted)
+                mask[number] = all(_holds(self.facts[number], *one) for one in wanted)
             if len(self._masks) >= MOST_MASKS:
                 self._masks.clear()
             self._masks[wanted] = mask
         return mask
+
+
+def _holds(facts: ProductFacts, key: str, condition: Condition) -> bool:
+    """Whether a product grants what a filter asks of one attribute (or of the price)."""
+    value = facts.attributes.get(key)
+    if isinstance(condition, Range):
+        number = number_of(value or "")
+        if key == PRICE:
+            number = np.nan if facts.price is None else facts.price
+        return bool(condition.holds(np.array([number]))[0])
+    if isinstance(condition, NoneOf):
+        return value not in condition.values
+    return value in condition
 
 
 class Table:

@@ -3,7 +3,7 @@
 Shapes: Q queries, N vector rows, K hits, D embedding size.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xmodal.errors import IndexDamaged, IndexMismatch
-from xmodal.index.facets import Facets, Filter, MaskCache
+from xmodal.index.facets import Facets, Filter, MaskCache, facet_counts
 from xmodal.index.layout import PROBES, ROWS, VECTORS, IndexFacts, prove_files, read_facts
 from xmodal.index.products import Products
 from xmodal.index.tokens import TokenStore
@@ -21,6 +21,7 @@ from xmodal.index.tokens import TokenStore
 Kind = Literal["text", "image", "both"]
 Floats = NDArray[np.float32]
 Rows = NDArray[np.int64]
+MOST_TIED = 100_000  # rows of one score that are put in order; a shop's "no image" stays below
 SELF_TOLERANCE = 1e-4  # float32 rounding of a dot product of 256 numbers stays below 1e-6
 
 
@@ -46,20 +47,28 @@ class Index:
         self.tokens = TokenStore(folder)
         self._masks = MaskCache(self.facets, self.product_row_N)
 
+    @property
+    def dim(self) -> int:
+        """Dimensions of a vector."""
+        return self.facts.dim
+
     def search(self, query_D: Floats, k: int, wanted: Filter = (), kind: Kind = "text") -> Hits:
         """The k products nearest to a unit vector; of several pictures of one the best counts.
 
         Scores are inner products (cosines); the row of a text has the measured offset taken off.
-        Equal scores stand in order of product id. Raises FilterError for an unknown attribute.
+        Equal scores stand in order of product id, at the end too: fewer are the first of more.
+        Raises FilterError for an unknown attribute.
         """
         bitmap, passing = self._masks.bitmap(wanted) if wanted else (None, self.products.count)
-        k, taken = min(k, passing), k
+        k, taken = min(k, passing), k + 1
         while k:
             scores, rows = self._nearest(query_D, taken, bitmap, kind)
             hits = self._best_of_each(scores, rows)
             # Enough products, or every row seen: a product's best row comes before its others,
-            # so what is cut off cannot hold a better product.
-            if len(hits.scores) >= k or taken >= self.vectors.ntotal:
+            # so what is cut off cannot hold a better product. One row more than those, and worse:
+            # no product of the last one's score was cut off either.
+            whole = len(hits.scores) >= k and (hits.scores[k - 1] > scores[-1] or taken > MOST_TIED)
+            if whole or len(scores) < taken or taken >= self.vectors.ntotal:
                 return Hits(hits.product_rows[:k], hits.vector_rows[:k], hits.scores[:k])
             taken = min(taken * 4, self.vectors.ntotal)
         none = np.empty(0, np.int64)
@@ -95,6 +104,10 @@ class Index:
             vector_ND[place] = np.sum([self.vector(int(one)) for one in rows], axis=0)
         norm_N1 = np.linalg.norm(vector_ND, axis=1, keepdims=True)
         return np.asarray(vector_ND / norm_N1.clip(1e-12))
+
+    def counts(self, attributes: Sequence[str], wanted: Filter) -> Mapping[str, Mapping[str, int]]:
+        """Of all products that pass `wanted`, how many have each value of each attribute."""
+        return facet_counts(self.facets, attributes, wanted)
 
     def _nearest(
         self, query_D: Floats, k: int, bitmap: NDArray[np.uint8] | None, kind: Kind
