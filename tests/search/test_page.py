@@ -55,6 +55,7 @@ def read(searcher, query, between=lambda page: None):
         if answer.place is None:
             return found
         page += 1
+        assert page < 200  # a page that leads to itself
         between(page)
         query = replace(query, place=answer.place)
 
