@@ -151,6 +151,7 @@ def test_spread_answers_as_fused(service, home, environment):
         {"text": "bag", "sort": {"field": "price"}, "min_score": 0.1, "explain": True},
     ]
     for body in bodies:
+        body |= {"candidates": 10}  # the two are set to different depths
         fused, spread = ask(url, **body).json(), ask(f"{url}/spread", **body).json()
         assert fused["release"] == spread["release"]
         assert fused["facets"] == spread["facets"]
