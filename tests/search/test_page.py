@@ -10,7 +10,7 @@ import pytest
 from xmodal.search.page import DEPTH
 from xmodal.search.query import Candidates, Encoded, Query, Reranked
 from xmodal.search.searcher import Searcher
-from xmodal.search.wishes import Boost, Order
+from xmodal.search.wishes import Boost, Order, Sort
 
 
 class Encoder:
@@ -55,6 +55,7 @@ def read(searcher, query, between=lambda page: None):
         if answer.place is None:
             return found
         page += 1
+        assert page < 200  # a page that leads to itself
         between(page)
         query = replace(query, place=answer.place)
 
@@ -95,6 +96,22 @@ def test_products_that_go_between_pages_cost_no_others():
     found = read(Searcher(Encoder(), shop, Shuffler(), 30), Query(text="a", limit=9), remove)
     assert len(set(found)) == len(found)
     assert set(shop.ids) - shop.gone <= set(found)
+
+
+@pytest.mark.parametrize("when", [1, 5])
+@pytest.mark.parametrize("sort", [None, Sort("price")])
+def test_products_that_come_between_pages_cost_no_others(when, sort):
+    shop = Shop(200)
+    first = set(shop.ids[60:])
+    shop.gone = set(shop.ids[:60])  # nearer than all others, and not there yet
+
+    def add(page):
+        shop.gone = shop.gone if page < when else set()
+
+    query = Query(text="a", limit=9, order=Order(sort=sort))
+    found = read(Searcher(Encoder(), shop, Shuffler(), 60), query, add)
+    assert len(set(found)) == len(found)
+    assert (first if sort is None else set(shop.ids[60:120])) <= set(found)
 
 
 def test_collapse_holds_across_head_tail_and_pages():

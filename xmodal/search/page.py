@@ -45,7 +45,7 @@ class Page:
     entries: Sequence[Entry]
     place: Place | None
     is_short: bool
-    """There would be more in a larger window."""
+    """There may be more in a larger window."""
 
 
 def name_of(product_id: str) -> int:
@@ -103,9 +103,11 @@ def turn(query: Query, place: Place, found: Candidates, tail_probability_K: Floa
         tail_probability_K: of each of the window by the first stage's score; NaN for none.
     """
     name_K = names_of(found.product_ids)
-    listed = [*_head(place, name_K), *_tail(query, place, found, name_K, tail_probability_K)]
+    head = list(_head(place, name_K))
+    listed = [*head, *_tail(query, place, found, name_K, tail_probability_K)]
     entries = listed[: query.limit]
-    is_short = len(listed) <= query.limit and not query.order.sort
+    is_ending = len(listed) <= query.limit and not query.order.sort
+    is_short = is_ending or len(head) < len(place.head)
     rest = len(listed) > query.limit
     return Page(found, entries, _after(place, found, entries) if rest else None, is_short)
 

@@ -133,7 +133,7 @@ class Searcher:
         """The page at `place`, of the window `found` or of one that is fetched for it."""
         if found is not None:
             return turn(query, place, found, self._tail_probability(query, found))
-        # A larger window only where products went from the index since the page before.
+        # A larger window only where products came to the index since the page before, or went.
         for k in dict.fromkeys((window_size(query, place), DEPTH)):
             found = await self._retrieve(query, place.vector_D, k, deadline_s, took_ms)
             page = turn(query, place, found, self._tail_probability(query, found))
