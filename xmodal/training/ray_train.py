@@ -119,6 +119,7 @@ def prepare_run(
     from xmodal.retrieval.embed import FeatureStore
     from xmodal.retrieval.ray_embed import embed_catalog, embed_matcher
     from xmodal.training.budget import shorter_run, within_budget
+    from xmodal.training.picture_size import size_chooser
     from xmodal.training.prepare import TEXT_SHARE, prepare
 
     share = (1 - TEXT_SHARE) / catalog.n_products
@@ -138,7 +139,14 @@ def prepare_run(
         return embed_matcher(home, catalog, matcher, actors=settings.index.actors)
 
     plan = prepare(
-        home, catalog, settings, run, embed, embed_teacher=embed_teacher, progress=progress
+        home,
+        catalog,
+        settings,
+        run,
+        embed,
+        embed_teacher=embed_teacher,
+        choose_size=size_chooser(catalog, settings, shares),
+        progress=progress,
     )
     folder = home / "runs" / run
     plan = within_budget(plan, folder, catalog, settings, shares=shares)
