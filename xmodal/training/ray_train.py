@@ -136,11 +136,7 @@ def prepare_run(
         )
 
     plan = prepare(
-        home,
-        catalog,
-        settings,
-        run,
-        embed,
+        *(home, catalog, settings, run, embed),
         embed_teacher=lambda matcher: embed_matcher(home, catalog, matcher, actors=actors),
         choose_size=size_chooser(catalog, settings, shares),
         progress=progress,
