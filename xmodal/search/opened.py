@@ -72,7 +72,7 @@ def open_searcher(parts: Parts, pools: Pools, depth: int) -> tuple[Searcher, Ind
     reranker = None
     if matcher.reranker is not None:
         reranker = LocalReranker(matcher.reranker, _tokens(parts, index), pools)
-    encoder = LocalEncoder(_towers(parts, matcher.encoder), pools)
+    encoder = LocalEncoder(towers_of(parts, matcher.encoder), pools)
     retriever = LocalRetriever(searched, pools)
     searcher = Searcher(encoder, retriever, reranker, depth, calibration=matcher.calibration)
     return searcher, searched
@@ -80,7 +80,7 @@ def open_searcher(parts: Parts, pools: Pools, depth: int) -> tuple[Searcher, Ind
 
 def open_encoder(parts: Parts, pools: Pools) -> LocalEncoder:
     """The encoder alone."""
-    return LocalEncoder(_towers(parts, load_encoder(parts.matcher / "encoder")), pools)
+    return LocalEncoder(towers_of(parts, load_encoder(parts.matcher / "encoder")), pools)
 
 
 def open_retriever(parts: Parts, pools: Pools) -> LocalRetriever:
@@ -120,7 +120,7 @@ def _tokens(parts: Parts, index: Index) -> TokenStore | LiveTokens:
     return index.tokens if parts.live is None else LiveTokens(index.tokens, open_vectors(parts))
 
 
-def _towers(parts: Parts, encoder: Encoder) -> Encoder | Form:
+def towers_of(parts: Parts, encoder: Encoder) -> Encoder | Form:
     """What reads the queries: the fastest kept form of the encoder, where there is a faster one."""
     if parts.forms is not None and find_spec("onnxruntime") is not None:
         fingerprint = read_facts(parts.matcher).encoder
