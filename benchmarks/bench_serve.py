@@ -199,7 +199,8 @@ async def _sweep(ask: Ask, texts: list[str], seconds: float) -> dict[str, Any]:
     """Answers a second and latency by the number of callers that wait for each other."""
     for text in texts[:20]:
         await ask(text)
-    by_callers = {callers: await _load(ask, texts, callers, seconds) for callers in CALLERS}
+    numbers = count(20)
+    by_callers = {n: await _load(ask, texts, numbers, n, seconds) for n in CALLERS}
     best = max(by_callers, key=lambda callers: by_callers[callers]["per_s"])
     return {
         "best_per_s": by_callers[best]["per_s"],
@@ -208,8 +209,10 @@ async def _sweep(ask: Ask, texts: list[str], seconds: float) -> dict[str, Any]:
     }
 
 
-async def _load(ask: Ask, texts: list[str], callers: int, seconds: float) -> dict[str, float]:
-    numbers, took_ms, lost = count(20), list[float](), list[str]()
+async def _load(
+    ask: Ask, texts: list[str], numbers: Iterator[int], callers: int, seconds: float
+) -> dict[str, float]:
+    took_ms, lost = list[float](), list[str]()
     until = time.perf_counter() + seconds
 
     async def caller() -> None:
@@ -236,7 +239,7 @@ async def _arrivals(ask: Ask, texts: list[str], per_s: float, seconds: float) ->
         took_ms.append((time.perf_counter() - start) * 1000)
 
     tasks = []
-    for text, gap_s in zip(texts, _gaps(per_s, seconds), strict=False):
+    for text, gap_s in zip(reversed(texts), _gaps(per_s, seconds), strict=False):
         tasks.append(asyncio.create_task(one(text)))
         await asyncio.sleep(gap_s)
     await asyncio.gather(*tasks)
