@@ -20,7 +20,7 @@ from torch import Tensor
 
 from xmodal.errors import DeadlineExceeded, Overloaded
 from xmodal.index.facets import Filter
-from xmodal.index.tokens import TokenStore
+from xmodal.index.tokens import Tokens
 from xmodal.index.version import Index, Kind
 from xmodal.matcher.encoder import Encoder
 from xmodal.matcher.forms import Form
@@ -152,7 +152,7 @@ class LocalReranker:
     """The cross-encoder over candidates' patch tokens, read from the index's token store."""
 
     def __init__(
-        self, model: RerankerModel, tokens: TokenStore, pools: Pools, queue: int = 64
+        self, model: RerankerModel, tokens: Tokens, pools: Pools, queue: int = 64
     ) -> None:
         forward = _RerankerForward(model.eval(), tokens)
         self._batch = Batcher[_Pair, Reranked](forward.pairs, pools.torch, largest=8, queue=queue)
@@ -167,7 +167,7 @@ class _RerankerForward:
     """The model and its tokens, apart from the batcher that calls them: no cycle, as above."""
 
     model: RerankerModel
-    tokens: TokenStore
+    tokens: Tokens
 
     @torch.inference_mode()
     def pairs(self, pairs: Sequence[_Pair]) -> list[Reranked]:
