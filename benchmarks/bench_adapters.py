@@ -1,6 +1,6 @@
 """What do LoRA and DoRA save against training all weights, and what do they cost in R@10?
 
-    python benchmarks/bench_adapters.py [--products 1000] [--steps 40] [--batch 64] [--rank 8]
+    python benchmarks/bench_adapters.py [--products 1000] [--steps 30] [--batch 64] [--rank 8]
         [--rounds 2] [--catalog FOLDER] [--out adapters.json]
 
 All three train both towers (the upper image blocks, the whole text tower) of the offline base on
@@ -37,7 +37,7 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("--products", type=int, default=1000)
-    parser.add_argument("--steps", type=int, default=40)
+    parser.add_argument("--steps", type=int, default=30)
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--rank", type=int, default=8)
     parser.add_argument("--rounds", type=int, default=2)

@@ -151,9 +151,7 @@ class _Pair:
 class LocalReranker:
     """The cross-encoder over candidates' patch tokens, read from the index's token store."""
 
-    def __init__(
-        self, model: RerankerModel, tokens: Tokens, pools: Pools, queue: int = 64
-    ) -> None:
+    def __init__(self, model: RerankerModel, tokens: Tokens, pools: Pools, queue: int = 64) -> None:
         forward = _RerankerForward(model.eval(), tokens)
         self._batch = Batcher[_Pair, Reranked](forward.pairs, pools.torch, largest=8, queue=queue)
 
