@@ -7,7 +7,7 @@ All three train both towers (the upper image blocks, the whole text tower) of th
 the drawn demo shop: the same steps on the same batches, each with the learning rate that the
 project derives. Each in a fresh process, in turns; a round has its own seed. Seconds are of the
 step alone, its first two left out; memory is the most that the process held until its last step;
-R@10 is of the held-out queries of `val`. Takes about eight minutes on two cores.
+R@10 is of the held-out queries of `val`. Takes about six minutes on two cores.
 """
 
 import argparse

@@ -7,6 +7,7 @@ the same answers. Nothing is estimated.
 """
 
 import asyncio
+import os
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -242,5 +243,6 @@ def _facts(matcher: Matcher, store: FeatureStore, task: Task, bench: _Bench) -> 
         "forms": ", ".join(dict.fromkeys(way.form for way in bench.ways)),
         "ways": len(bench.ways),
         "threads": torch.get_num_threads(),
+        "load": round(os.getloadavg()[0], 1),
         "front": "MRR@10, median ms of a query (two digits), bytes of a product in memory",
     }
