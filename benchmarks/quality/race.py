@@ -17,7 +17,7 @@ import shutil
 import statistics
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from xmodal.settings import Settings
     from xmodal.training.prepare import TrainPlan
 
+FIRST = "race-first"  # a run that gives its start to all
 PEAK_FLOPS = 989e12  # bf16 without sparsity, of an H100 or H200
 Row = dict[str, Any]
 
@@ -46,58 +47,49 @@ def main() -> int:
     parser.add_argument("--queries", type=Path)
     parser.add_argument("--at-once", type=int, default=3)
     options = parser.parse_args()
-    jobs = list(_jobs(options.home, json.loads(options.changes.read_text("utf-8"))))
+    changes = json.loads(options.changes.read_text("utf-8"))
+    _prepare(options.home, changes[0], FIRST)  # the caches that all share
     rows: dict[str, list[Row]] = {}
-    context = mp.get_context("spawn")
-    with ProcessPoolExecutor(options.at_once, context, max_tasks_per_child=1) as pool:
-        started = [(name, pool.submit(_race, *job, options.queries)) for name, job in jobs]
+    with ProcessPoolExecutor(
+        options.at_once, mp.get_context("spawn"), max_tasks_per_child=1
+    ) as pool:
+        started = [
+            (one["change"], pool.submit(_race, options.home, one, seed, options.queries))
+            for one in changes
+            for seed in range(one.get("seeds", 1))
+        ]
         for name, future in started:
             try:
-                rows.setdefault(name, []).append(future.result())
+                row = future.result()
             except Exception as error:  # noqa: BLE001  # one change that fails stops no other
                 sys.stderr.write(f"{name}: {type(error).__name__}: {error}\n")
                 continue
-            sys.stdout.write(f"{name}: {json.dumps(rows[name][-1])}\n")
+            rows.setdefault(name, []).append(row)
+            sys.stdout.write(f"{name}: {json.dumps(row)}\n")
             sys.stdout.flush()
             _write(options.out, rows)
     return 0
-
-
-def _jobs(home: Path, changes: list[Row]) -> Iterator[tuple[str, tuple[dict[str, Any], Path]]]:
-    """Each run's plan; what the data is made of is made once, here."""
-    from dataclasses import replace
-
-    from xmodal.training import captions
-
-    shares = captions.SOURCE_SHARES
-    for number, one in enumerate(changes):
-        settings = _settings(one["set"])
-        captions.SOURCE_SHARES = {**shares, **one.get("shares", {})}
-        started = time.perf_counter()
-        plan = _prepare(home, settings, f"race-{number}")
-        took_s = time.perf_counter() - started
-        sys.stdout.write(f"{one['change']}: prepared in {took_s:.0f} s\n")
-        for seed in range(one.get("seeds", 1)):
-            yield one["change"], (replace(plan, seed=seed).as_config(), home)
 
 
 def _settings(changes: Mapping[str, Any]) -> "Settings":
     from xmodal.layers import load_settings
 
     given = {"training.workers": 1, "tuning.trials": 0, **changes}
-    return load_settings(None, [f"{name}={json.dumps(value)}" for name, value in given.items()], {})
+    texts = {name: v if isinstance(v, str) else json.dumps(v) for name, v in given.items()}
+    return load_settings(None, [f"{name}={text}" for name, text in texts.items()], {})
 
 
-def _prepare(home: Path, settings: "Settings", run: str) -> "TrainPlan":
+def _prepare(home: Path, change: Row, run: str) -> "TrainPlan":
     from xmodal.catalog.store import current_catalog
     from xmodal.matcher.saved import load_encoder
     from xmodal.retrieval.embed import FeatureStore, embed_here
     from xmodal.retrieval.store import Plan
+    from xmodal.training import captions
     from xmodal.training.prepare import prepare
 
+    captions.SOURCE_SHARES = {**captions.SOURCE_SHARES, **change.get("shares", {})}
     catalog = current_catalog(home)
-    start = home / "runs" / "race-0" / "start"
-    mine = home / "runs" / run / "start"
+    start, mine = (home / "runs" / name / "start" for name in (FIRST, run))
     if start.exists() and mine != start:
         shutil.copytree(start, mine, dirs_exist_ok=True)
 
@@ -107,18 +99,22 @@ def _prepare(home: Path, settings: "Settings", run: str) -> "TrainPlan":
         folder.mkdir(parents=True, exist_ok=True)
         return embed_here(load_encoder(encoder), catalog, folder, plan)
 
-    return prepare(home, catalog, settings, run, embed)
+    return prepare(home, catalog, _settings(change["set"]), run, embed)
 
 
-def _race(config: dict[str, Any], home: Path, queries: Path | None) -> Row:
-    """Train one plan and judge its best epoch by `val`."""
+def _race(home: Path, change: Row, seed: int, queries: Path | None) -> Row:
+    """Train one change and judge its best epoch by `val`."""
+    from dataclasses import replace
+
     import torch
 
+    from xmodal import fingerprint
     from xmodal.catalog.store import current_catalog
-    from xmodal.training.prepare import TrainPlan
     from xmodal.training.worker import train_worker
 
-    plan = TrainPlan(**config)
+    torch.set_num_threads(2)
+    run = f"race-{fingerprint.of_json([change, seed])}"
+    plan = replace(_prepare(home, change, run), seed=seed)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     best: dict[str, Any] = {"map": -1.0, "state": None}
 
@@ -152,23 +148,12 @@ def _step_flops(plan: "TrainPlan", device: Any) -> float:
     """Floating-point operations of one step, forward and backward, as torch counts them."""
     from torch.utils.flop_counter import FlopCounterMode
 
-    from xmodal.retrieval.embed import open_store
     from xmodal.settings import TrainingSettings
-    from xmodal.training.batches import Sampler
-    from xmodal.training.captions import load_table
     from xmodal.training.loop import train_step
-    from xmodal.training.texts import TextStore
-    from xmodal.training.worker import make_trainee
+    from xmodal.training.worker import make_sampler, make_trainee
 
     recipe = TrainingSettings(**plan.training)
-    sampler = Sampler(
-        table=load_table(Path(plan.data)),
-        images=open_store(Path(plan.images)),
-        texts=TextStore(Path(plan.texts)),
-        batch=recipe.batch,
-        word_dropout=recipe.word_dropout,
-        seed=plan.seed,
-    )
+    sampler = make_sampler(plan, recipe)
     trainee = make_trainee(plan, recipe, sampler.steps, device, lambda model: model)
     batch = next(sampler.epoch(0)).to(device)
     with FlopCounterMode(display=False) as counter:
@@ -190,13 +175,21 @@ def _judge(encoder: "Encoder", catalog: "Catalog", images: Path, queries: Path |
     ids, split = table["product_id"].to_pylist(), np.array(table["split"].to_pylist())
     judged = catalog.judged("val")
     titles = {judged.queries[q]: judged.qrels[q] for q in judged.queries}
+    learnt = {p for p, part in zip(ids, split, strict=True) if part == "train"}
+    # Train products of an asked title are no answers, and are not shown: they were learnt with it.
+    titles = {q: {p: g for p, g in found.items() if p not in learnt} for q, found in titles.items()}
+    hidden = learnt & {p for found in judged.qrels.values() for p in found}
+    shown_N = ~np.isin(np.array(ids)[product_N], list(hidden))
     attributes = [dict(row or ()) for row in table["attributes"].to_pylist()]
 
     def ask(qrels: "Qrels", part: str | None) -> dict[str, float]:
-        kept = slice(None) if part is None else np.flatnonzero(split[product_N] == part)
+        if part == "shown":
+            kept = np.flatnonzero(shown_N)
+        else:
+            kept = slice(None) if part is None else np.flatnonzero(split[product_N] == part)
         return _figures(encoder, vector_ND[kept], product_N[kept], ids, qrels)
 
-    found = _row("val", ask, titles, None)
+    found = _row("val", ask, titles, "shown")
     found |= _row("val_type", ask, _types(ids, split, attributes, "val"), "val")
     if queries is not None:
         read = lambda name: json.loads((queries / name).read_text("utf-8"))  # noqa: E731
@@ -213,7 +206,7 @@ def _row(
     part: str | None,
 ) -> Row:
     means = ask(qrels, part)
-    wanted = ("recall@10", "mrr@10") if part is None else ("ndcg@10",)
+    wanted = ("ndcg@10",) if part in ("val", "dev") else ("recall@10", "mrr@10")
     return {f"{name}_{metric.replace('recall', 'r')}": round(means[metric], 4) for metric in wanted}
 
 

@@ -143,5 +143,5 @@ def test_costs_are_measured_on_the_plan_or_read_from_what_was_done(tmp_path, cat
     toy = make_plan(tmp_path / "toy")
     measured = budget.measure_costs(toy, catalog, [])
     assert 0 < measured.epoch_s < 30
-    assert measured.after_s > budget._AFTER_S
+    assert measured.after_s > budget.AFTER_S
     assert budget.measure_costs(toy, catalog, [EPOCH, EPOCH]).epoch_s == 40

@@ -11,8 +11,8 @@ TEXTS = ["Blue Men's shoe", "WOMEN shoe", "red shoe", "mention", "女士鞋", "s
 
 
 def make_clues(bias="gender", facts=None):
-    terms = {"Women": "女士"}
-    return build_clues(PRODUCTS, ["gender", "colour"], bias, TEXTS, facts or {}, terms)
+    names, terms = ["gender", "colour"], {"Women": "女士"}
+    return build_clues(PRODUCTS, names, bias, texts=TEXTS, facts=facts or {}, terms=terms)
 
 
 def test_values_are_numbered_from_the_most_frequent_and_none_is_zero():
@@ -28,6 +28,12 @@ def test_a_text_names_a_group_by_a_whole_word_a_term_or_a_fact():
     clues = make_clues(facts={"shoe for her": {"gender=Women", "colour=red"}})
     assert clues.is_neutral_U.tolist() == [False, False, True, True, False, False]
     assert make_clues(bias=None).is_neutral_U.all()
+
+
+def test_a_value_without_words_is_named_by_no_text():
+    rows = [{"gender": "-"}, {"gender": "Men"}]
+    clues = build_clues(rows, [], "gender", texts=["a shoe", "men"], facts={}, terms={})
+    assert clues.is_neutral_U.tolist() == [True, False]
 
 
 def test_a_batch_takes_its_rows(tmp_path):

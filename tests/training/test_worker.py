@@ -42,7 +42,9 @@ def toy(tmp_path_factory):
     ]
     texts = sorted({f"{c} {k} {age}" for c in COLOURS for k in KINDS for age in ("old", "new")})
     texts = [text.removeprefix("red ") for text in texts]  # as if red were not named
-    build_clues(products, ["colour", "kind"], "colour", texts, {}, {}).save(folder / "data" / CLUES)
+    names = ["colour", "kind"]
+    clues = build_clues(products, names, "colour", texts=texts, facts={}, terms={})
+    clues.save(folder / "data" / CLUES)
     return folder
 
 

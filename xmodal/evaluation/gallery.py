@@ -4,7 +4,7 @@ Shapes: N pictures, P products of the catalogue, Q queries, K results, D embeddi
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
 
@@ -95,24 +95,21 @@ def open_gallery(
         is_in = pc.equal(products["split"], split).to_numpy(zero_copy_only=False)
         store_row_N = np.flatnonzero(is_in[store.product_row])
         if not len(store_row_N):
-            known = sorted(set(products["split"].to_pylist()))
+            known = ", ".join(sorted(set(products["split"].to_pylist())))
             raise QueriesError(
-                f"no product of split {split!r} has a picture; the catalogue has the splits "
-                f"{', '.join(known)}"
+                f"no product of split {split!r} has a picture; the catalogue has the splits {known}"
             )
         vector_ND = vector_ND[store_row_N]
-    product_row_N = store.product_row[store_row_N]
-    ids = products["product_id"].to_pylist()
-    if kind == "product" and weights is not None:
+    product_row_N, ids = store.product_row[store_row_N], products["product_id"].to_pylist()
+    base = Gallery(kind, vector_ND, product_row_N, store_row_N, ids)
+    if kind == "image":
+        return base
+    if weights is not None:
         rows_P, first_P = np.unique(product_row_N, return_index=True)
         vector_PD = weights.fuse(embed_fields(encoder, catalog, store, rows_P).vector_PD)
-        searched = TITLE, ATTRIBUTES
-        return Gallery(kind, vector_PD, rows_P, store_row_N[first_P], ids, searched)
-    if kind == "product":
-        titles = products["title"].to_pylist()
-        vector_ND = _with_titles(encoder, vector_ND, product_row_N, titles)
-    texts = (TITLE,) if kind == "product" else ()
-    return Gallery(kind, vector_ND, product_row_N, store_row_N, ids, texts)
+        return Gallery(kind, vector_PD, rows_P, store_row_N[first_P], ids, (TITLE, ATTRIBUTES))
+    vector_ND = _with_titles(encoder, vector_ND, product_row_N, products["title"].to_pylist())
+    return replace(base, vector_ND=vector_ND, texts=(TITLE,))
 
 
 def fused(picture_ND: Floats, text_ND: Floats) -> Floats:

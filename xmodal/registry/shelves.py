@@ -6,7 +6,7 @@ Searched by `retrieval/codes.py`, in numpy. Shapes: Q queries, N pictures, K pro
 D embedding, T C patch tokens.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -109,6 +109,12 @@ class ShelfRetriever:
 
     async def vectors(self, product_ids: Sequence[str], deadline_s: float) -> Floats:
         """Raises NotImplementedError: no search by text asks for them."""
+        raise NotImplementedError
+
+    async def counts(
+        self, attributes: Sequence[str], wanted: Filter, deadline_s: float
+    ) -> Mapping[str, Mapping[str, int]]:
+        """Raises NotImplementedError, likewise."""
         raise NotImplementedError
 
 

@@ -42,10 +42,10 @@ def backward_with_adversary(
 
 
 def _leaves(features: Features) -> Features:
-    """Float32 copies that take gradients; word and token numbers as they are."""
+    """The features in float32, taking gradients; word and token numbers as they are."""
     return {
         # Half precision would lose small gradients.
-        name: x.detach().float().clone().requires_grad_() if x.is_floating_point() else x
+        name: x.detach().float().requires_grad_() if x.is_floating_point() else x
         for name, x in features.items()
     }
 

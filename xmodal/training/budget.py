@@ -3,10 +3,10 @@
     budget - spent so far - what comes after training = time to train -> epochs, at a measured cost
 
 What helped most on a catalogue of 40,000 products was time: held-out R@10 rose from 0.35 at 6
-epochs to 0.40 at 12 and 0.42 at 24, and was still rising; larger pictures, deeper tuning and
-larger batches brought less than the epochs that they cost (`benchmarks/quality/`). So a budget
-buys epochs of the recipe as it stands. A longer budget on the same home goes on where the shorter
-one stopped: the cosine is then that of the longer schedule.
+epochs to 0.40 at 12 and 0.42 at 24; deeper tuning and larger batches brought less than the epochs
+that they cost (`benchmarks/quality/`). So a budget buys epochs, on larger pictures where it is
+long enough for both (`picture_size.py`). A longer budget on the same home goes on where the
+shorter one stopped: the cosine is then that of the longer schedule.
 """
 
 import os
@@ -42,14 +42,15 @@ MOST_EPOCHS = 60  # beyond, the towers only learn `train` by heart
 LEAST_EPOCHS = 6  # where time allows, however often an epoch passes the few products of a shop
 # After training the job embeds the catalogue, trains the reranker, judges, indexes and measures:
 # start-ups and judging, and so many times what one thread's heads need for the whole catalogue.
-_AFTER_HEADS = 5.0
-_AFTER_S = 300.0
-_SAFETY = 0.95
-_PARALLEL = 0.85  # of twice one worker's pace, each on one thread, two reach this (bench_ddp.py)
+AFTER_HEADS = 5.0
+AFTER_S = 300.0
+SAFETY = 0.95
+PARALLEL = 0.85  # of twice one worker's pace, each on one thread, two reach this (bench_ddp.py)
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 _PROBE_PICTURES = 256
 _PROBE_STEPS = 2
 CLOCK_FILE = "spent.json"
+SIZE_FILE = "size.json"  # why the pictures have their size (`picture_size.py`)
 
 
 def seconds_of(budget: str) -> float:
@@ -127,7 +128,7 @@ def within_budget(
             clock.keep()
         history = [] if shorter is None else read_history(shorter)
         costs, most = measure_costs(plan, catalog, history), _most_epochs(plan)
-        left_s = (budget_s - clock.spent_s() - costs.after_s) * _SAFETY / shares
+        left_s = (budget_s - clock.spent_s() - costs.after_s) * SAFETY / shares
         epochs = len(history) + max(1, int(left_s / costs.epoch_s))
         why = _why(budget, left_s, costs, len(history))
         write_json_atomic(kept, {"epochs": min(epochs, most), "why": why})
@@ -137,10 +138,18 @@ def within_budget(
     # Over a long schedule the best epochs come last, when the rate falls: wait for them.
     patience = max(plan.training["patience"], epochs // 2)
     training = plan.training | {"epochs": epochs, "patience": patience}
-    facts = plan.facts | {"epochs": f"{epochs}: {chosen['why']}"}
+    facts = plan.facts | {"epochs": f"{epochs}: {chosen['why']}"} | _size_fact(folder)
     plan = replace(plan, training=training, facts=facts)
     write_json_atomic(folder / PLAN_FILE, plan.as_config())
     return plan
+
+
+def _size_fact(folder: Path) -> dict[str, str]:
+    if not (folder / SIZE_FILE).exists():
+        return {}
+    found = read_json(folder / SIZE_FILE)
+    assert isinstance(found, dict)
+    return {"pictures": str(found["why"])}
 
 
 def shorter_run(folder: Path) -> Path | None:
@@ -161,7 +170,7 @@ def measure_costs(plan: TrainPlan, catalog: Catalog, history: list[Metrics]) -> 
     On one thread, as a worker has: torch's own threads share a step less well than workers do.
     """
     recipe, images = TrainingSettings(**plan.training), open_store(Path(plan.images))
-    with _one_thread():
+    with one_thread():
         picture_s = _picture_seconds(load_encoder(Path(plan.encoder)), images)
     if history:
         epochs = [row["train_s"] + row["validate_s"] for row in history]
@@ -169,16 +178,16 @@ def measure_costs(plan: TrainPlan, catalog: Catalog, history: list[Metrics]) -> 
     else:
         sampler = make_sampler(plan, recipe)
         validated = len(load_valset(Path(plan.data) / "val.json").gallery_rows)
-        with _one_thread():
+        with one_thread():
             step_s = _step_seconds(plan, recipe, sampler)
         at_once = max(1, min(recipe.workers, os.cpu_count() or 1))
-        parallel = _PARALLEL if at_once > 1 else 1.0
+        parallel = PARALLEL if at_once > 1 else 1.0
         epoch_s = (sampler.steps * step_s / parallel + validated * picture_s) / at_once
-    return Costs(epoch_s, _AFTER_S + _AFTER_HEADS * catalog.n_images * picture_s)
+    return Costs(epoch_s, AFTER_S + AFTER_HEADS * catalog.n_images * picture_s)
 
 
 @contextmanager
-def _one_thread() -> Iterator[None]:
+def one_thread() -> Iterator[None]:
     """Torch works on one thread until the block ends."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)

@@ -18,7 +18,7 @@ Ints = NDArray[np.int64]
 
 # Shares by which a caption's source is drawn, among the sources that a product has. Titles are
 # what shoppers' queries look like; Chinese captions come from the glossary alone.
-SOURCE_SHARES: Mapping[str, float] = {"title": 8.0, "glossary": 1.5, "attributes": 0.5}
+SOURCE_SHARES: Mapping[str, float] = {"title": 8.0, "glossary": 1.5, "attributes": 1.0}
 OTHER_SOURCE_SHARE = 8.0  # judged queries, clicks: what shoppers really typed
 MAX_COLUMNS = 63  # attribute columns that fit the bits of one int64
 

@@ -98,7 +98,8 @@ def write_clues(
     facts: dict[str, set[str]] = defaultdict(set)
     for text, stated in zip(pairs["text"].to_pylist(), pairs["facts"].to_pylist(), strict=True):
         facts[text] |= set(stated or ())
-    clues = build_clues(products, names, bias, texts, facts, catalog.glossary().get(bias or "", {}))
+    terms = catalog.glossary().get(bias or "", {})
+    clues = build_clues(products, names, bias, texts=texts, facts=facts, terms=terms)
     clues.save(folder)
     told = [f"{name} ({size})" for name, size in zip(names, clues.sizes, strict=True)]
     found = {"attributes": f"{', '.join(told)} values are told from pictures"} if told else {}
@@ -112,6 +113,7 @@ def build_clues(
     products: Attributes,
     names: Sequence[str],
     bias_attribute: str | None,
+    *,
     texts: Sequence[str],
     facts: Mapping[str, Iterable[str]],
     terms: Mapping[str, str],
@@ -130,23 +132,23 @@ def build_clues(
     value_PA = np.zeros((len(products), len(names)), dtype=np.int64)
     for column, name in enumerate(names):
         value_PA[:, column] = _numbers(products, name)
-    group_P = np.zeros(len(products), dtype=np.int64)
-    is_neutral_U = np.ones(len(texts), dtype=np.bool_)
-    if bias_attribute is not None:
-        group_P = _numbers(products, bias_attribute)
-        if group_P.max() < 2:
-            known = sorted({name for attributes in products for name in attributes})
-            raise SettingsError(
-                f"training.bias_attribute={bias_attribute!r} has no two values among the products "
-                f"of train; their attributes are {', '.join(known) or 'none'}"
-            )
-        values = {attributes.get(bias_attribute) or "" for attributes in products} - {""}
-        names_group = _Namer({_words(value) for value in values}, set(terms.values()))
-        stated = f"{bias_attribute}="
-        for row, text in enumerate(texts):
-            says = any(fact.startswith(stated) for fact in facts.get(text, ()))
-            is_neutral_U[row] = not (says or names_group(text))
-    return ClueTable(value_PA, group_P, is_neutral_U)
+    if bias_attribute is None:
+        none_P = np.zeros(len(products), dtype=np.int64)
+        return ClueTable(value_PA, none_P, np.ones(len(texts), dtype=np.bool_))
+    group_P = _numbers(products, bias_attribute)
+    if group_P.max() < 2:
+        known = sorted({name for attributes in products for name in attributes})
+        raise SettingsError(
+            f"training.bias_attribute={bias_attribute!r} has no two values among the products "
+            f"of train; their attributes are {', '.join(known) or 'none'}"
+        )
+    namer = _namer(products, bias_attribute, terms)
+    stated = f"{bias_attribute}="
+    is_neutral_U = [
+        not (namer(text) or any(fact.startswith(stated) for fact in facts.get(text, ())))
+        for text in texts
+    ]
+    return ClueTable(value_PA, group_P, np.array(is_neutral_U, dtype=np.bool_))
 
 
 def choose_attributes(products: Attributes) -> list[str]:
@@ -180,6 +182,13 @@ def _numbers(products: Attributes, name: str) -> Ints:
     ranked = sorted(counts, key=lambda value: (-counts[value], value))[:MOST_VALUES]
     number = {value: rank for rank, value in enumerate(ranked, start=1)}
     return np.array([number.get(row.get(name) or "", 0) for row in products], dtype=np.int64)
+
+
+def _namer(products: Attributes, name: str, terms: Mapping[str, str]) -> "_Namer":
+    values = {attributes.get(name) or "" for attributes in products}
+    # A value such as `-` has no word that a text could hold.
+    said = {words for value in values if (words := _words(value)).strip()}
+    return _Namer(said, set(terms.values()))
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from xmodal.settings import Settings
 from xmodal.training.fusion import unseen
 from xmodal.training.held_out import sample_queries
 
-GALLERY = 4_000  # products: a text model reads about 500 lines a second on a core
+GALLERY = 2_000  # products: a text model reads about 500 lines a second on a core
 DROPPED = 0.3  # share of the fields that a step hides
 _MOST_QUERIES = 500
 _FEWEST = 20  # queries; fewer cannot tell three weights

@@ -25,7 +25,7 @@ from xmodal.matcher.encoder import Encoder
 from xmodal.matcher.families import make_encoder
 from xmodal.matcher.saved import load_encoder, save_encoder
 from xmodal.retrieval.embed import FeatureStore, embed_texts
-from xmodal.settings import Settings
+from xmodal.settings import MatcherSettings, Settings
 from xmodal.storage import publish, read_json, write_json_atomic
 from xmodal.training.batches import MIN_STEPS, passes_of, steps_of
 from xmodal.training.captions import PairTable, build_table
@@ -47,6 +47,7 @@ TEXT_BATCH = 64
 TEXT_SHARE = 0.5  # of the time that caching takes, where texts and pictures are as many
 EmbedImages = Callable[[Path, Path, str], FeatureStore]  # encoder, store, key
 Progress = Callable[[float], None]
+ChooseSize = Callable[[Path, Encoder], tuple[int, int] | None]  # run, encoder at its derived size
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,7 @@ def prepare(
     embed_images: EmbedImages,
     *,
     embed_teacher: EmbedTeacher | None = None,
+    choose_size: ChooseSize = lambda *_: None,
     progress: Progress = lambda _: None,
 ) -> TrainPlan:
     """Make, or find made, what a run needs, and leave its plan in the run's folder.
@@ -102,9 +104,8 @@ def prepare(
     folder = claim_run(home / "runs" / run, catalog, settings)
     given, settings = settings, derived(settings)
     captions = list(dict.fromkeys(pairs["text"].to_pylist()))
-    encoder = _first_encoder(folder / "start", catalog, settings, captions)
-    queries = _val_queries(catalog, settings)
-    texts = list(dict.fromkeys([*captions, *queries.values()]))
+    encoder = _first_encoder(folder / "start", catalog, settings, captions, choose_size)
+    texts = list(dict.fromkeys([*captions, *(queries := _val_queries(catalog, settings)).values()]))
     number = {text: row for row, text in enumerate(texts)}
     cache = home / "cache" / (key := trunk_fingerprint(encoder, catalog))
     text_folder = cache / f"texts-{_text_key(texts, folder / 'start')}"
@@ -205,13 +206,24 @@ def embed_text_store(
 
 
 def _first_encoder(
-    folder: Path, catalog: Catalog, settings: Settings, captions: list[str]
+    folder: Path,
+    catalog: Catalog,
+    settings: Settings,
+    captions: list[str],
+    choose_size: ChooseSize,
 ) -> Encoder:
     if not folder.exists():
         images = catalog.images(0, catalog.n_products)
         pictures = [image for _, _, image in islice(images, SAMPLE_PICTURES)]
-        torch.manual_seed(settings.seed)  # the new layers' first weights
-        save_encoder(make_encoder(settings.matcher, captions, pictures), folder)
+
+        def make(matcher: MatcherSettings) -> Encoder:
+            torch.manual_seed(settings.seed)  # the new layers' first weights
+            return make_encoder(matcher, captions, pictures)
+
+        made = make(settings.matcher)
+        if (size := choose_size(folder.parent, made)) is not None:
+            made = make(settings.matcher.model_copy(update={"image_size": size}))
+        save_encoder(made, folder)
     encoder = load_encoder(folder)
     # On a copy: a base that cannot be adapted is told now, not after an hour of caching.
     add_adapters(deepcopy(encoder), settings.matcher.adapter, settings.matcher.adapter_rank)

@@ -88,7 +88,9 @@ def check_finite(course: Course) -> Iterator[Finding]:
 
 def check_loss(course: Course) -> Iterator[Finding]:
     """A loss that stays at chance, or that rises again."""
-    if course.recipe.loss not in SOFTMAX or course.recipe.tasks:
+    recipe = course.recipe
+    has_more = recipe.tasks or recipe.consistency or recipe.bias_share
+    if recipe.loss not in SOFTMAX or has_more:
         return
     lowest = min(row["loss"] for row in course.rows)
     if course.is_over and lowest >= AT_CHANCE * course.chance:
