@@ -21,8 +21,7 @@ from torch import Tensor
 from xmodal.errors import DeadlineExceeded, Overloaded, RequestError
 from xmodal.index.facets import Filter
 from xmodal.index.overlay import Overlay
-from xmodal.index.tokens import TokenStore
-from xmodal.index.vectors import LiveTokens
+from xmodal.index.tokens import Tokens
 from xmodal.index.version import Index, Kind
 from xmodal.matcher.encoder import Encoder
 from xmodal.matcher.forms import Form
@@ -186,13 +185,7 @@ class _Pair:
 class LocalReranker:
     """The cross-encoder over candidates' patch tokens, read from the index's token store."""
 
-    def __init__(
-        self,
-        model: RerankerModel,
-        tokens: TokenStore | LiveTokens,
-        pools: Pools,
-        queue: int = 64,
-    ) -> None:
+    def __init__(self, model: RerankerModel, tokens: Tokens, pools: Pools, queue: int = 64) -> None:
         forward = _RerankerForward(model.eval(), tokens)
         self._batch = Batcher[_Pair, Reranked](forward.pairs, pools.torch, largest=8, queue=queue)
 
@@ -206,7 +199,7 @@ class _RerankerForward:
     """The model and its tokens, apart from the batcher that calls them: no cycle, as above."""
 
     model: RerankerModel
-    tokens: TokenStore | LiveTokens
+    tokens: Tokens
 
     @torch.inference_mode()
     def pairs(self, pairs: Sequence[_Pair]) -> list[Reranked]:
