@@ -35,6 +35,7 @@ from serve.schemas import (
     SearchRequest,
     WordWeight,
 )
+from serve.telemetry import Telemetry
 from serve.titles import LiveTitles
 from xmodal.catalog.store import Catalog
 from xmodal.errors import XmodalError
@@ -104,6 +105,7 @@ class Service:
         self.desk = Desk(self.holder)
         self._deadline_ms, self._collapse = deadline_ms, collapse
         self._answers = Answers()
+        self.telemetry = Telemetry(self._now)
         self._pictures = Pictures()
         self._pool = ThreadPoolExecutor(PICTURE_THREADS, "pictures")
         self._typing = ThreadPoolExecutor(1, "suggest")  # one: the first call makes the suggester
@@ -115,7 +117,9 @@ class Service:
             return await self._search(request)
         there = live.part.live.__contains__
         work = partial(self._search, request)
-        return await self._answers.answer(request, work, live.release.id, there)
+        found = await self._answers.answer(request, work, live.release.id, there)
+        self.telemetry.searched(found)
+        return found
 
     async def _search(self, request: SearchRequest) -> SearchAnswer:
         deadline_s = self._until(request.deadline_ms)
@@ -215,6 +219,10 @@ class Service:
                 found = pictures[number]
                 self._pictures.keep(key, found)
             return Picture(found, f'"{name}-{row}-{number}"')
+
+    def _now(self) -> tuple[str, Searcher] | None:
+        live = self.holder.live
+        return None if live is None else (live.release.id, live.part.searcher)
 
     def _until(self, deadline_ms: int | None) -> float:
         return time.time() + (deadline_ms or self._deadline_ms) / 1000

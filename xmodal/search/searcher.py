@@ -19,6 +19,7 @@ import numpy as np
 
 from xmodal.errors import DeadlineExceeded, Overloaded, RequestError, UnknownProduct
 from xmodal.matcher.calibration import PAGE, Calibration, Scale
+from xmodal.search.batcher import Load
 from xmodal.search.compose import bent
 from xmodal.search.page import (
     DEPTH,
@@ -39,6 +40,7 @@ from xmodal.search.query import (
     Reranker,
     Retriever,
 )
+from xmodal.search.shared import loads_of
 from xmodal.search.wishes import Floats, Place, empty_head
 
 FEWER, SKIPPED, ABSENT = "rerank_fewer", "rerank_skipped", "rerank_unavailable"
@@ -83,6 +85,14 @@ class Searcher:
         took_ms["total"] = (time.perf_counter() - start) * 1000
         rounded = {stage: round(ms, 2) for stage, ms in took_ms.items()}
         return Answer(hits, degraded, rounded, place.no_good_match, page.place)
+
+    def loads(self) -> dict[str, Load]:
+        """How busy the queues of the stages in this process are."""
+        return {
+            name: load
+            for stage in (self.encoder, self.retriever, self.reranker)
+            for name, load in loads_of(stage).items()
+        }
 
     async def _first(
         self, query: Query, deadline_s: float, took_ms: dict[str, float]

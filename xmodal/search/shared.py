@@ -10,6 +10,7 @@ from typing import Generic, TypeVar
 from cachetools import LRUCache
 
 from xmodal.errors import DeadlineExceeded
+from xmodal.search.batcher import Load
 from xmodal.search.query import Encoded, Query, QueryEncoder
 
 CACHE_BYTES = 32_000_000  # about 15,000 texts
@@ -56,6 +57,10 @@ class CachedEncoder:
         self._flights: Flights[Encoded] = Flights()
         self.hits = self.misses = 0
 
+    def loads(self) -> dict[str, Load]:
+        """How busy the encoder's queues are, where they are here."""
+        return loads_of(self._encoder)
+
     async def encode(self, query: Query, deadline_s: float) -> Encoded:
         """As the encoder's own; a picture is never remembered.
 
@@ -76,6 +81,12 @@ class CachedEncoder:
         if _size(found) <= self._known.maxsize:
             self._known[key] = found
         return found
+
+
+def loads_of(stage: object) -> dict[str, Load]:
+    """A stage's queues by name; none of one that is elsewhere."""
+    loads: Callable[[], dict[str, Load]] = getattr(stage, "loads", dict)
+    return loads()
 
 
 def _size(encoded: Encoded) -> int:

@@ -26,7 +26,7 @@ from xmodal.index.version import Index, Kind
 from xmodal.matcher.encoder import Encoder
 from xmodal.matcher.forms import Form
 from xmodal.matcher.reranker import Reranker as RerankerModel
-from xmodal.search.batcher import Batcher
+from xmodal.search.batcher import Batcher, Load
 from xmodal.search.compose import combined
 from xmodal.search.query import Candidates, Encoded, Query, Reranked
 from xmodal.search.wishes import Part
@@ -77,6 +77,10 @@ class LocalEncoder:
         features = found[len(texts) - 1].features if query.text else {}
         return Encoded(combined([one.vector_D for one in found], weights), features)
 
+    def loads(self) -> dict[str, Load]:
+        """How busy its queues are."""
+        return {"texts": self._texts.load, "pictures": self._images.load}
+
     async def _image(self, encoded: bytes, deadline_s: float) -> Encoded:
         loop, read = asyncio.get_running_loop(), self._inputs.image
         pixels_CHW = await loop.run_in_executor(self._pools.files, read, encoded)
@@ -114,7 +118,11 @@ class LocalRetriever:
 
     def __init__(self, index: Index | Overlay, pools: Pools, queue: int = 128) -> None:
         self._index, self._pools, self._queue = index, pools, queue
-        self._waiting = 0
+        self._waiting = self._begun = 0
+
+    def loads(self) -> dict[str, Load]:
+        """How busy its threads are: a batch is one query."""
+        return {"index": Load(self._waiting, self._begun, self._begun)}
 
     async def retrieve(
         self, vector_D: Floats, k: int, wanted: Filter, kind: Kind, deadline_s: float
@@ -145,7 +153,7 @@ class LocalRetriever:
                 raise DeadlineExceeded("the query's time ran out in the queue")
             return work()
 
-        self._waiting += 1
+        self._waiting, self._begun = self._waiting + 1, self._begun + 1
         try:
             return await asyncio.get_running_loop().run_in_executor(self._pools.files, in_time)
         finally:
@@ -188,6 +196,10 @@ class LocalReranker:
     def __init__(self, model: RerankerModel, tokens: Tokens, pools: Pools, queue: int = 64) -> None:
         forward = _RerankerForward(model.eval(), tokens)
         self._batch = Batcher[_Pair, Reranked](forward.pairs, pools.torch, largest=8, queue=queue)
+
+    def loads(self) -> dict[str, Load]:
+        """How busy its queue is."""
+        return {"reranker": self._batch.load}
 
     async def rerank(self, encoded: Encoded, candidates: Candidates, deadline_s: float) -> Reranked:
         """Logits (K,) of the candidates. Raises Overloaded or DeadlineExceeded."""
