@@ -168,7 +168,8 @@ class SearchAnswer(BaseModel):
     release: ReleaseIds
     degraded: list[str]
     """`rerank_fewer`: fewer candidates than usual; `rerank_skipped`: none; `rerank_unavailable`:
-    asked for, and this release has no reranker; `words_skipped`: no time to weigh words."""
+    asked for, and this release has no reranker; `words_skipped`: no time to weigh words;
+    `cached_answer`: no time at all, so this is what the same search found before."""
     took_ms: dict[str, float]
     """Milliseconds by stage, and `total`."""
     no_good_match: bool

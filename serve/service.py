@@ -15,6 +15,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from serve.answers import Answers
 from serve.asked import check_fields, counted, cursor_of, gone, placed, query_of
 from serve.changes import Desk
 from serve.embeddings import EmbeddingsAnswer, EmbeddingsRequest, embed
@@ -102,12 +103,21 @@ class Service:
         self.holder = Holder(home, open_shelf)
         self.desk = Desk(self.holder)
         self._deadline_ms, self._collapse = deadline_ms, collapse
+        self._answers = Answers()
         self._pictures = Pictures()
         self._pool = ThreadPoolExecutor(PICTURE_THREADS, "pictures")
         self._typing = ThreadPoolExecutor(1, "suggest")  # one: the first call makes the suggester
 
     async def search(self, request: SearchRequest) -> SearchAnswer:
         """Answer one request. Raises the errors that `problems.py` knows."""
+        live = self.holder.live
+        if live is None:
+            return await self._search(request)
+        there = live.part.live.__contains__
+        work = partial(self._search, request)
+        return await self._answers.answer(request, work, live.release.id, there)
+
+    async def _search(self, request: SearchRequest) -> SearchAnswer:
         deadline_s = self._until(request.deadline_ms)
         query, release_id = query_of(request, self._collapse), None
         if request.cursor is not None:
