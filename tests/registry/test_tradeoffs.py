@@ -78,7 +78,7 @@ def test_quality_is_that_of_the_plain_search(home, weighed):
     }
     expected = means(per_query(run, QUERIES))
     plain = weighed["ways"][0]
-    assert plain["way"] == {"form": "float", "dim": 16, "coding": "float", "depth": 0}
+    assert plain["way"] == {"form": "torch", "dim": 16, "coding": "float", "depth": 0}
     assert plain["mrr"] == pytest.approx(expected["mrr@10"])
     assert plain["recall"] == pytest.approx(expected["recall@10"])
 
@@ -107,7 +107,7 @@ def test_kept_forms_are_ways_too_if_they_answer_from_the_same_vectors(home):
     catalog = current_catalog(home)
     row = export_forms(folder, catalog, settings, ["onnx"], home=home, gallery=24, say=print)
     found = measure_ways(home, catalog, settings, folder).served
-    assert [one.way.form for one in found] == ["float"] * 12 + ["onnx"] * 12
+    assert [one.way.form for one in found] == ["torch"] * 12 + ["onnx"] * 12
     assert [one.mrr for one in found[:12]] == pytest.approx([one.mrr for one in found[12:]])
     kept = row.rows[-1].folder
     replace(FormFacts.load(kept), image="int8").save(kept)

@@ -8,6 +8,7 @@ the same answers. Nothing is estimated.
 
 import asyncio
 import os
+import random
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -43,7 +44,7 @@ from xmodal.storage import write_json_atomic
 PART, METRIC = "val", "mrr@10"
 DEPTHS = (0, 20, 50, 200)
 QUERIES = 200
-FLOAT = "float"  # the form that the matcher was saved as
+OWN = "torch"  # the towers that the matcher was saved with
 
 
 @dataclass(frozen=True)
@@ -193,9 +194,10 @@ class _Bench:
         took_ms: dict[Way, list[float]] = {way: [] for way in self.ways}
         for searcher in self._searchers.values():
             await warm(searcher)
-        for number, (name, text) in enumerate(texts.items()):
-            first = number % len(self.ways)  # no way always follows the same one
-            for way in [*self.ways[first:], *self.ways[:first]]:
+        draw = random.Random(0)
+        for name, text in texts.items():
+            # In another order each time: what one way leaves behind is not always the same one's.
+            for way in draw.sample(self.ways, len(self.ways)):
                 query = Query(text=text, limit=LIMIT)
                 answer = await self._searchers[way].answer(query, time.time() + PATIENCE_S)
                 runs[way][name] = {hit.product_id: hit.score for hit in answer.hits}
@@ -226,7 +228,7 @@ class _Bench:
 
 def _towers(home: Path, matcher: Matcher) -> dict[str, Encoder | Form]:
     """The matcher's own towers, and its kept forms that may answer from the same vectors."""
-    towers: dict[str, Encoder | Form] = {FLOAT: matcher.encoder.eval()}
+    towers: dict[str, Encoder | Form] = {OWN: matcher.encoder.eval()}
     if find_spec("onnxruntime") is not None:
         for path in sorted((home / "forms" / matcher.facts.encoder).glob(f"*/{FACTS}")):
             facts = FormFacts.load(path.parent)
