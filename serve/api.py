@@ -64,7 +64,7 @@ def make_api(service: Service) -> FastAPI:
     )
     add_handlers(api)
     api.add_middleware(Limits)
-    api.add_middleware(Counted, telemetry=service.telemetry)
+    api.add_middleware(Counted, service=service)
     _add_search(api, service)
     _add_products(api, service)
     add_changes(api, service, _ERRORS)

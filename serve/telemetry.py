@@ -9,6 +9,7 @@ topology the stages' own queues are Ray Serve's to tell.
 
 import time
 from collections.abc import Callable, Iterator
+from typing import Protocol
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -68,11 +69,17 @@ class Telemetry:
         return generate_latest(self._registry)
 
 
+class HasTelemetry(Protocol):
+    """Whoever counts."""
+
+    telemetry: Telemetry
+
+
 class Counted:
     """Wraps an ASGI app: every answer is counted, those of `Limits` too."""
 
-    def __init__(self, app: ASGIApp, telemetry: Telemetry) -> None:
-        self._app, self._telemetry = app, telemetry
+    def __init__(self, app: ASGIApp, service: HasTelemetry) -> None:
+        self._app, self._service = app, service
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on and count its answer; one that broke off counts as 500."""
@@ -91,7 +98,7 @@ class Counted:
             await self._app(scope, receive, watched)  # type: ignore[arg-type]  # a plain dict
         finally:
             route = getattr(scope.get("route"), "path", UNKNOWN)
-            self._telemetry.answered(route, status, time.perf_counter() - start)
+            self._service.telemetry.answered(route, status, time.perf_counter() - start)
 
 
 class _Now:

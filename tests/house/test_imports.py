@@ -26,6 +26,8 @@ def hook(event, args):
         return
     if str(args[0]).startswith(root) and str(args[0]).endswith(".py"):
         return  # pydantic reads the docstrings under our fields
+    if str(args[0]).endswith("entry_points.txt"):
+        return  # and looks for its plug-ins when the first model of a process is made
     frame = sys._getframe(1)
     while frame:
         name = frame.f_code.co_filename
