@@ -26,13 +26,13 @@ def hook(event, args):
         return
     if str(args[0]).startswith(root) and str(args[0]).endswith(".py"):
         return  # pydantic reads the docstrings under our fields
-    if str(args[0]).endswith("entry_points.txt"):
-        return  # and looks for its plug-ins when the first model of a process is made
     frame = sys._getframe(1)
     while frame:
         name = frame.f_code.co_filename
         if name.startswith("<frozen importlib"):
             return  # an import in between: what a library does is its own business
+        if "/pydantic/plugin/" in name:
+            return  # which looks for plug-ins when the first model of a process is made
         if name.startswith(root + os.sep) and ".venv" not in name:
             seen.append(f"{name}:{frame.f_lineno} {event} {args[:1]}")
             return
