@@ -2,8 +2,9 @@
 
     python jobs/build_index.py --config configs/demo.yaml --matcher <folder>
 
-Reads the home's catalogue and the matcher's folder (that of the live release if not given);
-leaves `<home>/indexes/<id>/`, which has proven itself. What was embedded before is kept. The pair
+Reads the home's catalogue, the products that were put in and taken out over HTTP since, and the
+matcher's folder (that of the live release if not given); leaves `<home>/indexes/<id>/`, which has
+proven itself, and the catalogue with those changes. What was embedded before is kept. The pair
 of a registered matcher and its index is measured too, and left for jobs/promote.py to judge.
 """
 
@@ -22,6 +23,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(job: Job) -> int:
+    from xmodal.catalog.fold import fold_changes
     from xmodal.catalog.store import current_catalog
     from xmodal.index.layout import read_facts
     from xmodal.ray_session import ray_session, set_flags
@@ -29,7 +31,7 @@ def _run(job: Job) -> int:
     set_flags()
     from xmodal.registry.flow import Flow
 
-    catalog, matcher = current_catalog(job.home), _matcher(job)
+    catalog, matcher = fold_changes(job.home, current_catalog(job.home)), _matcher(job)
     flow = Flow.of(job.home, job.settings)
     with ray_session(job.settings):
         index = flow.index(catalog, matcher)

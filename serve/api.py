@@ -11,6 +11,7 @@ from fastapi.staticfiles import StaticFiles
 from serve.embeddings import EmbeddingsAnswer, EmbeddingsRequest
 from serve.limits import Limits
 from serve.problems import Problem, add_handlers, render
+from serve.products import add_changes
 from serve.schemas import (
     BatchAnswer,
     BatchRequest,
@@ -44,6 +45,9 @@ _ERRORS: dict[int | str, dict[str, Any]] = {
     500: {"model": ErrorAnswer, "description": "Something broke here"},
     504: {"model": ErrorAnswer, "description": "No answer in time"},
 }
+_MOVED: dict[int | str, dict[str, Any]] = {
+    410: {"model": ErrorAnswer, "description": "The cursor's release is no longer open"}
+}
 _GONE: dict[int | str, dict[str, Any]] = {404: {"model": ErrorAnswer, "description": "Not there"}}
 
 
@@ -60,6 +64,7 @@ def make_api(service: Service) -> FastAPI:
     api.add_middleware(Limits)
     _add_search(api, service)
     _add_products(api, service)
+    add_changes(api, service, _ERRORS)
     _add_health(api, service)
     _add_pages(api)
     _document_only_what_is_sent(api)
@@ -67,9 +72,9 @@ def make_api(service: Service) -> FastAPI:
 
 
 def _add_search(api: FastAPI, service: Service) -> None:
-    @api.post("/v1/search", responses=_ERRORS)
+    @api.post("/v1/search", responses=_ERRORS | _MOVED)
     async def search(request: SearchRequest) -> SearchAnswer:
-        """The products that fit best, best first."""
+        """The products that fit best, best first, a page at a time."""
         return await service.search(request)
 
     @api.post("/v1/search:batch", responses=_ERRORS | {207: {"model": BatchAnswer}})
@@ -150,7 +155,8 @@ def _add_health(api: FastAPI, service: Service) -> None:
         live = service.holder.live
         if live is None:
             return render(Problem(503, "not_ready", "no release is open yet"))
-        return Health(status="ready", release=live.release.id, problem=service.holder.problem)
+        problem = service.holder.problem or live.part.live.problem
+        return Health(status="ready", release=live.release.id, problem=problem)
 
 
 def _add_pages(api: FastAPI) -> None:

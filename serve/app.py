@@ -31,6 +31,7 @@ class ServeArgs(BaseModel):
     replicas: int = 1
     deadline_ms: int = 2000
     rerank_depth: int = 50
+    collapse_attribute: str | None = None
     threads: int = 0
     """Threads of torch and FAISS in each process; 0 = the cores, shared by the replicas."""
 
@@ -43,13 +44,16 @@ def args_of(home: str, settings: ServeSettings) -> ServeArgs:
         replicas=settings.replicas,
         deadline_ms=settings.deadline_ms,
         rerank_depth=settings.rerank_depth,
+        collapse_attribute=settings.collapse_attribute,
     )
 
 
 def build(args: ServeArgs) -> serve.Application:
     """The application; nothing starts before `serve.run`."""
     threads = args.threads or max(1, (os.cpu_count() or 1) // args.replicas)
-    front = GatewayArgs(args.home, args.deadline_ms, args.rerank_depth, threads)
+    front = GatewayArgs(
+        args.home, args.deadline_ms, args.rerank_depth, threads, args.collapse_attribute
+    )
     if args.topology == "fused":
         return _deploy(Gateway, args).bind(front)
     encoder = _deploy(EncoderStage, args).bind(args.home, threads)

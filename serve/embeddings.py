@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from serve.problems import Problem
-from serve.schemas import MAX_BODY_BYTES, MAX_TEXT, Text, decode_image
+from serve.schemas import MAX_BODY_BYTES, decode_image
+from serve.wishes import MAX_TEXT, Text
 from xmodal.matcher.words import words
 from xmodal.retrieval.codes import prefix
 from xmodal.search.query import Query, QueryEncoder

@@ -7,39 +7,52 @@ no search waits for it.
 import asyncio
 import os
 import threading
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
+from typing import TypeVar
 
-from xmodal.catalog.store import Catalog
 from xmodal.errors import Overloaded
-from xmodal.matcher.explain import Explanation, PairScore, explain
+from xmodal.matcher.explain import Explanation, PairScore, Word, explain, word_weights
 from xmodal.matcher.heat_map import heat_map
 from xmodal.matcher.saved import Matcher, load_matcher
 
+Result = TypeVar("Result")
+Read = Callable[[], Sequence[bytes]]
+"""Gives a product's encoded pictures."""
 QUEUE = 4
 _NICE = 15  # of 19: a search in another thread of this process comes first
 
 
 class Explainer:
-    """One release's matcher and pictures."""
+    """One release's matcher."""
 
-    def __init__(self, matcher: Path, catalog: Catalog) -> None:
-        self._folder, self._catalog = matcher, catalog
+    def __init__(self, matcher: Path) -> None:
+        self._folder = matcher
         self._pool = ThreadPoolExecutor(1, "explain", _give_way)
         self._waiting = 0
 
-    async def explain(self, text: str, row: int) -> tuple[Explanation, str] | None:
-        """Why `text` finds the product of that catalogue row, and a drawing of it as SVG.
+    async def explain(self, text: str, read: Read) -> tuple[Explanation, str] | None:
+        """Why `text` finds the product whose pictures `read` gives, and a drawing of it as SVG.
 
-        None where it has no picture. Raises Overloaded where QUEUE explanations are waited for.
+        None where it has none. Raises Overloaded where QUEUE explanations are waited for.
         """
+        return await self._run(partial(self._explain, text, read))
+
+    async def words(self, text: str, reads: Sequence[Read]) -> list[Sequence[Word] | None]:
+        """What the words of `text` weigh for each product; None where one has no picture.
+
+        Raises Overloaded where QUEUE explanations are waited for.
+        """
+        return await self._run(partial(self._words, text, reads))
+
+    async def _run(self, work: Callable[[], Result]) -> Result:
         if self._waiting >= QUEUE:
             raise Overloaded(f"{self._waiting} explanations are waited for; try again later")
         self._waiting += 1
         try:
-            loop = asyncio.get_running_loop()
-            return await loop.run_in_executor(self._pool, self._explain, text, row)
+            return await asyncio.get_running_loop().run_in_executor(self._pool, work)
         finally:
             self._waiting -= 1
 
@@ -47,13 +60,22 @@ class Explainer:
     def _matcher(self) -> Matcher:
         return load_matcher(self._folder)
 
-    def _explain(self, text: str, row: int) -> tuple[Explanation, str] | None:
-        pictures = [encoded for _, _, encoded in self._catalog.images(row, row + 1)]
-        if not pictures:
+    def _explain(self, text: str, read: Read) -> tuple[Explanation, str] | None:
+        pair = self._pair(text, read)
+        if pair is None:
             return None
-        pair = PairScore(self._matcher.encoder, self._matcher.reranker, text, pictures)
         why = explain(pair)
         return why, heat_map(pair.pixels_CHW, why)
+
+    def _words(self, text: str, reads: Sequence[Read]) -> list[Sequence[Word] | None]:
+        pairs = [self._pair(text, read) for read in reads]
+        return [None if pair is None else word_weights(pair)[1] for pair in pairs]
+
+    def _pair(self, text: str, read: Read) -> PairScore | None:
+        pictures = read()
+        if not pictures:
+            return None
+        return PairScore(self._matcher.encoder, self._matcher.reranker, text, pictures)
 
 
 def _give_way() -> None:

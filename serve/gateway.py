@@ -28,6 +28,8 @@ class GatewayArgs:
     deadline_ms: int
     depth: int
     threads: int
+    collapse: str | None = None
+    """The attribute that requests may collapse by."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,7 @@ class Gateway:
         limit_threads(args.threads)
         home = Path(args.home)
         opener = fused(home, args.depth) if stages is None else _remote(home, args.depth, stages)
-        self._service = Service(home, opener, args.deadline_ms)
+        self._service = Service(home, opener, args.deadline_ms, args.collapse)
         await self._service.holder.start()
 
     def __serve_build_asgi_app__(self) -> FastAPI:

@@ -3,7 +3,7 @@
 What a stage raises comes back wrapped by Ray; here it becomes the same error as in one process.
 """
 
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -58,6 +58,13 @@ class RemoteRetriever:
         """Stored vectors (N, D)."""
         call = self.handle.vectors.remote
         return await _call(call(self.release, list(product_ids), deadline_s))
+
+    async def counts(
+        self, attributes: Sequence[str], wanted: Filter, deadline_s: float
+    ) -> Mapping[str, Mapping[str, int]]:
+        """Products that pass, by value of each attribute."""
+        call = self.handle.counts.remote
+        return await _call(call(self.release, list(attributes), wanted, deadline_s))
 
 
 @dataclass(frozen=True)

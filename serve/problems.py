@@ -16,6 +16,7 @@ from xmodal.errors import (
     FilterError,
     Overloaded,
     QueryError,
+    RequestError,
     UnknownProduct,
     XmodalError,
 )
@@ -30,6 +31,13 @@ _VALIDATION = {
     "string_too_short": "empty",
     "string_too_long": "too_large",
     "too_long": "too_large",
+}
+_OURS: dict[type[XmodalError], tuple[int, str, str | None]] = {
+    UnknownProduct: (404, "not_found", "product_id"),
+    FilterError: (400, "unknown_attribute", "filter"),
+    QueryError: (400, "bad_image", "image"),
+    Overloaded: (429, "overloaded", None),
+    DeadlineExceeded: (504, "deadline_exceeded", "deadline_ms"),
 }
 
 
@@ -46,16 +54,11 @@ class Problem(HTTPException):
 
 def problem_of(error: XmodalError) -> Problem:
     """The answer for an error of ours."""
-    if isinstance(error, UnknownProduct):
-        return Problem(404, "not_found", str(error), "product_id")
-    if isinstance(error, FilterError):
-        return Problem(400, "unknown_attribute", str(error), "filter")
-    if isinstance(error, QueryError):
-        return Problem(400, "bad_image", str(error), "image")
-    if isinstance(error, Overloaded):
-        return Problem(429, "overloaded", str(error))
-    if isinstance(error, DeadlineExceeded):
-        return Problem(504, "deadline_exceeded", str(error), "deadline_ms")
+    if isinstance(error, RequestError):
+        return Problem(400, error.code, str(error), error.field)
+    for kind, (status, code, field) in _OURS.items():
+        if isinstance(error, kind):
+            return Problem(status, code, str(error), field)
     return Problem(500, "internal", str(error))
 
 
@@ -77,11 +80,15 @@ def invalid(first: Mapping[str, Any], model: Any, place: Sequence[Any]) -> Probl
         place: where it is, from the body down.
     """
     steps = [str(step) for step in place]
+    if steps[0:1] == ["text"]:  # which kind of text it was taken for is nothing to a caller
+        steps = ["text", *steps[2:]]
     field = steps[0] if steps and first["type"] != "json_invalid" else None
     code = _VALIDATION.get(first["type"], "invalid")
     message = str(first["msg"]).removeprefix("Value error, ")
     if code == "unknown_field":
-        message = f"unknown field; give {', '.join(getattr(model, 'model_fields', ()))}"
+        message = f"unknown field {steps[-1]!r}"
+        if len(steps) == 1:
+            message = f"unknown field; give {', '.join(getattr(model, 'model_fields', ()))}"
     if field is None and code == "invalid" and "give `text`" in message:
         code = "no_query"
     if field == "image":

@@ -3,6 +3,8 @@
 Gateway -> Encoder -> [Retriever] -> Reranker -> answer
 """
 
+from collections.abc import Mapping
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -45,3 +47,10 @@ class RetrieverStage:
         """The stored vectors (N, D) of products of that release."""
         async with self._stage.holder.use(release) as held:
             return await held.part.vectors(product_ids, deadline_s)
+
+    async def counts(
+        self, release: str, attributes: list[str], wanted: Filter, deadline_s: float
+    ) -> Mapping[str, Mapping[str, int]]:
+        """Products of that release that pass, by value of each attribute."""
+        async with self._stage.holder.use(release) as held:
+            return await held.part.counts(attributes, wanted, deadline_s)

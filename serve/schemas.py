@@ -7,48 +7,54 @@ from typing import Annotated, Any
 from pydantic import (
     BaseModel,
     ConfigDict,
+    Discriminator,
     Field,
     StringConstraints,
+    Tag,
     field_validator,
     model_validator,
 )
 
+from serve.filters import Filters
+from serve.wishes import BoostWish, Text, TextParts, Wishes
+
 MAX_IMAGE_BYTES = 10_000_000
 MAX_BODY_BYTES = 14_000_000  # the same in base64, and room for the rest
-MAX_TEXT = 1000  # characters
 _RED_DRESS: dict[str, Any] = {"text": "red dress", "limit": 10, "filter": {"category": "Dresses"}}
 
-Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_TEXT)]
-Value = Annotated[str, StringConstraints(max_length=1000)]
-Values = Annotated[list[Value], Field(max_length=100)]
-Filters = dict[str, Values | Value]
+Texts = Annotated[
+    Annotated[Text, Tag("text")] | Annotated[TextParts, Tag("parts")],
+    Discriminator(lambda given: "parts" if isinstance(given, list) else "text"),
+]
 Limit = Annotated[int, Field(ge=1, le=100, strict=True)]
 Deadline = Annotated[int, Field(ge=10, le=60_000, strict=True)]
 ProductId = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
 
 
-class SearchRequest(BaseModel):
-    """A text, a picture, or both."""
+class Question(BaseModel):
+    """What is looked for, among which products, and for how long."""
 
-    model_config = ConfigDict(
-        extra="forbid",
-        use_attribute_docstrings=True,
-        json_schema_extra={
-            "examples": [_RED_DRESS, {"text": "红色连衣裙", "rerank": False}, {"image": "<base64>"}]
-        },
-    )
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
-    text: Text | None = None
-    """What is looked for, in any language that the matcher learnt."""
+    text: Texts | None = None
+    """What is looked for, in any language that the matcher learnt. Or a list of at most 16 texts
+    with weights: the weighted sum of their unit vectors and the picture's (weight 1), brought to
+    unit length, is looked for."""
     image: str | None = Field(default=None, max_length=MAX_BODY_BYTES)
     """A JPEG, PNG, WebP or GIF file in base64, at most 10 MB."""
     limit: Limit = 10
     """Most hits of the answer."""
     filter: Filters | None = Field(default=None, max_length=20)
-    """Attribute and the value, or any of at most 100 values, that it must have. All must agree."""
+    """Attribute and the value, or any of at most 100 values, that it must have; or
+    `{"not": [values]}`, none of which it may have; or, of `price` and of attributes that are
+    numbers, a range of `gte`, `gt`, `lte`, `lt`. All must agree, and they hold exactly: however few
+    products pass, the best of them are found. A product without the attribute passes a `not` and
+    nothing else."""
     rerank: bool | None = Field(default=None, strict=True)
     """Re-order the first hits by the cross-encoder; by default yes if there is a text. Ignored for
-    a picture alone, which has no words to re-order by: it finds its own product first."""
+    a picture alone, which has no words to re-order by: it finds its own product first. Of several
+    texts it reads those of positive weight, joined; the others keep their say by the first stage's
+    score, which the reranker's begins with."""
     deadline_ms: Deadline | None = None
     """Time for the answer; one that would miss it degrades and says so in `degraded`."""
 
@@ -60,10 +66,69 @@ class SearchRequest(BaseModel):
         return value
 
     @model_validator(mode="after")
-    def _has_a_question(self) -> "SearchRequest":
+    def _has_a_question(self) -> "Question":
         if self.text is None and self.image is None:
             raise ValueError("give `text`, `image` or both")
+        if isinstance(self.text, list) and not any(part.weight for part in self.text):
+            raise ValueError("give `text` a part whose weight is not 0")
         return self
+
+
+class SearchRequest(Wishes, Question):
+    """A text, several weighed against each other, a picture, or both; and what else is wished."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        use_attribute_docstrings=True,
+        json_schema_extra={
+            "examples": [
+                _RED_DRESS,
+                {"text": "红色连衣裙", "rerank": False},
+                {"image": "<base64>", "text": "but in red, with long sleeves"},
+                {
+                    "text": [{"text": "boots"}, {"text": "leather", "weight": -0.5}],
+                    "filter": {"price": {"gte": 10, "lt": 50}, "colour": {"not": ["red"]}},
+                },
+                {
+                    "text": "running shoes",
+                    "user_history": ["p7", "p12"],
+                    "boost": [{"field": "brand", "value": "Nike", "weight": 0.1}],
+                    "facets": ["brand", "colour"],
+                },
+                {
+                    "text": "red dress",
+                    "sort": {"field": "price", "order": "asc"},
+                    "candidates": 100,
+                },
+            ]
+        },
+    )
+
+
+class WordWeight(BaseModel):
+    """A word of the text, and what the score loses without it."""
+
+    text: str
+    start: int
+    stop: int
+    weight: float
+
+
+class HitReasons(BaseModel):
+    """How a hit came to its score: the first stage's or the reranker's, boosts, decay."""
+
+    first_stage: float
+    """Cosine of the query and the product's best picture."""
+    rerank: float | None
+    """The reranker's logit; null where it was not asked."""
+    boosts: list[BoostWish]
+    """Those that were added."""
+    decay: float
+    """What age took off: 0 or less."""
+    words: list[WordWeight] | None
+    """Of the first three hits of an answer to a text (of several, those of positive weight,
+    joined): what the score of text and picture loses without each word, boosts aside. Null for
+    other hits, without a picture, or where time did not allow (`words_skipped`)."""
 
 
 class Hit(BaseModel):
@@ -71,13 +136,19 @@ class Hit(BaseModel):
 
     product_id: str
     score: float
-    """The reranker's logit where the answer was reranked, else the cosine of the query and the
-    product's best picture. Comparable within one answer, not between answers."""
+    """The reranker's logit where it was reranked, else the cosine of the query and the product's
+    best picture; with boosts and decay. Comparable within the `candidates` of one answer, not
+    between answers."""
     title: str
     attributes: dict[str, str]
     probability: float | None
     """That it is relevant, calibrated on the shop's own judged queries: comparable between
-    answers. Null where a picture was asked with, or the release has no calibration."""
+    answers. Null where the release has no calibration, or more than one plain text was asked with:
+    a picture, several texts, a history. Boosts and decay do not change it."""
+    collapsed: int | None = None
+    """Other products of its group among the 1,000 nearest; null where `collapse` was not asked."""
+    explanation: HitReasons | None = None
+    """Where `explain` was asked."""
 
 
 class ReleaseIds(BaseModel):
@@ -97,13 +168,19 @@ class SearchAnswer(BaseModel):
     release: ReleaseIds
     degraded: list[str]
     """`rerank_fewer`: fewer candidates than usual; `rerank_skipped`: none; `rerank_unavailable`:
-    asked for, and this release has no reranker."""
+    asked for, and this release has no reranker; `words_skipped`: no time to weigh words."""
     took_ms: dict[str, float]
     """Milliseconds by stage, and `total`."""
     no_good_match: bool
     """Nothing in the catalogue seems to be what the text asks for; the hits are the nearest there
     are. Of queries that it can answer, at most `evaluation.false_alarm_rate` are told so. Always
     false where `probability` is null."""
+    next_cursor: str | None = None
+    """Hand it back as `cursor` for the next page; null on the last one."""
+    facets: dict[str, dict[str, int]] | None = None
+    """Of each attribute asked for, how many products have each value, the most frequent first. All
+    products of the catalogue that pass the whole `filter` are counted, whatever the text or the
+    picture: not the hits alone. Values that none has are left out; null where none was asked."""
 
 
 class RecommendRequest(BaseModel):
@@ -170,15 +247,6 @@ class ExplainRequest(BaseModel):
     """The product whose score is explained; it must have a picture."""
 
 
-class WordWeight(BaseModel):
-    """A word of the text, and what the score loses without it."""
-
-    text: str
-    start: int
-    stop: int
-    weight: float
-
-
 class ExplainAnswer(BaseModel):
     """A score taken apart by deletion: the weights need not add up to it."""
 
@@ -222,7 +290,8 @@ class Health(BaseModel):
     status: str
     release: str | None = None
     problem: str | None = None
-    """Why the newest release could not be opened; the one before it still answers."""
+    """Why the newest release could not be opened (the one before it still answers), or which
+    changes of products could not be read."""
 
 
 class ErrorBody(BaseModel):

@@ -15,27 +15,31 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from serve.asked import check_fields, counted, cursor_of, gone, placed, query_of
+from serve.changes import Desk
 from serve.embeddings import EmbeddingsAnswer, EmbeddingsRequest, embed
 from serve.explainer import Explainer
+from serve.filters import filter_of
 from serve.holder import Holder
 from serve.pictures import Pictures
 from serve.problems import Problem, body_of, invalid, problem_of
+from serve.reasons import add_words, shown_hit
 from serve.schemas import (
     BatchItem,
     ExplainAnswer,
     ExplainRequest,
-    Hit,
     RecommendRequest,
     ReleaseIds,
     SearchAnswer,
     SearchRequest,
     WordWeight,
-    decode_image,
 )
+from serve.titles import LiveTitles
 from xmodal.catalog.store import Catalog
 from xmodal.errors import XmodalError
-from xmodal.index.facets import Facets, as_filter
-from xmodal.index.products import Product, Products
+from xmodal.index.keeper import Keeper
+from xmodal.index.live import LiveProducts
+from xmodal.index.products import Product
 from xmodal.registry.pointer import Release
 from xmodal.search.query import Answer, Query, Related
 from xmodal.search.related import related
@@ -51,16 +55,29 @@ class Shelf:
     """One release as the front sees it: its search, and the products that it names."""
 
     searcher: Searcher
-    products: Products
-    facets: Facets
+    live: LiveProducts
     catalog: Catalog
     explainer: Explainer
+    keeper: Keeper
 
     @cached_property
     def suggester(self) -> Suggester:
         """Made when first asked for; call it in a thread."""
-        titles = self.products.column("title", range(self.products.count))
-        return Suggester(titles)
+        products = self.live.products
+        return Suggester(products.column("title", range(products.count)))
+
+    @cached_property
+    def live_titles(self) -> LiveTitles:
+        """Type-ahead over what changed since."""
+        return LiveTitles(self.live)
+
+    def pictures_of(self, product_id: str) -> tuple[str, int, Callable[[], list[bytes]]]:
+        """Where a product's pictures are, and how to read them. Raises UnknownProduct."""
+        change = self.live.change(product_id)
+        if change is not None:
+            return "journal", change.offset, partial(self.live.changes.pictures, change)
+        row = self.live.products.known_row(product_id)
+        return self.catalog.manifest.id, row, partial(_pictures, self.catalog, row)
 
 
 @dataclass(frozen=True)
@@ -75,10 +92,16 @@ class Service:
     """The front of the house."""
 
     def __init__(
-        self, home: Path, open_shelf: Callable[[Release], Awaitable[Shelf]], deadline_ms: int
+        self,
+        home: Path,
+        open_shelf: Callable[[Release], Awaitable[Shelf]],
+        deadline_ms: int,
+        collapse: str | None = None,
     ) -> None:
+        """`collapse`: the attribute that requests may collapse by."""
         self.holder = Holder(home, open_shelf)
-        self._deadline_ms = deadline_ms
+        self.desk = Desk(self.holder)
+        self._deadline_ms, self._collapse = deadline_ms, collapse
         self._pictures = Pictures()
         self._pool = ThreadPoolExecutor(PICTURE_THREADS, "pictures")
         self._typing = ThreadPoolExecutor(1, "suggest")  # one: the first call makes the suggester
@@ -86,16 +109,23 @@ class Service:
     async def search(self, request: SearchRequest) -> SearchAnswer:
         """Answer one request. Raises the errors that `problems.py` knows."""
         deadline_s = self._until(request.deadline_ms)
-        query = Query(
-            text=request.text,
-            image=decode_image(request.image) if request.image is not None else None,
-            limit=request.limit,
-            wanted=as_filter(request.filter),
-            rerank=request.rerank,
-        )
-        async with self.holder.use() as held:
-            answer = await held.part.searcher.answer(query, deadline_s)
-            return _answer(answer, held.release)
+        query, release_id = query_of(request, self._collapse), None
+        if request.cursor is not None:
+            query, release_id = placed(query, request.cursor)
+            if release_id not in self.holder.ids:
+                raise gone(release_id)
+        async with self.holder.use(release_id) as held:
+            shelf = await _fresh(held.part)
+            # In a thread: an attribute's values are read as numbers or dates when first named.
+            await asyncio.to_thread(_check, request, query, shelf)
+            answering = shelf.searcher.answer(query, deadline_s)
+            counting = counted(shelf.searcher.retriever, request.facets, query, deadline_s)
+            answer, facets = await asyncio.gather(answering, counting)
+            shown = _answer(answer, held.release)
+            shown.facets, shown.next_cursor = facets, cursor_of(query, answer, held.release.id)
+            if query.explain and query.text:
+                await add_words(shown, query.text, shelf, deadline_s)
+            return shown
 
     async def related(self, wish: Related, deadline_ms: int | None = None) -> SearchAnswer:
         """Products near to others. Raises the errors that `problems.py` knows."""
@@ -136,8 +166,9 @@ class Service:
     async def explain(self, request: ExplainRequest) -> ExplainAnswer:
         """Why a text finds a product. Raises UnknownProduct, Problem 404, or Overloaded."""
         async with self.holder.use() as held:
-            row = held.part.products.known_row(request.product_id)
-            found = await held.part.explainer.explain(request.text, row)
+            shelf = await _fresh(held.part)
+            _, _, read = shelf.pictures_of(request.product_id)
+            found = await shelf.explainer.explain(request.text, read)
             if found is None:
                 message = f"product {request.product_id!r} has no picture to explain"
                 raise Problem(404, "no_picture", message, "product_id")
@@ -153,30 +184,27 @@ class Service:
     async def suggest(self, text: str, limit: int) -> list[str]:
         """Titles that go on from `text`."""
         async with self.holder.use() as held:
-            shelf = held.part
-            work = partial(_suggest, shelf, text, limit)
+            work = partial(_suggest, await _fresh(held.part), text, limit)
             return await asyncio.get_running_loop().run_in_executor(self._typing, work)
 
     async def product(self, product_id: str) -> Product:
         """A product by its id. Raises UnknownProduct."""
         async with self.holder.use() as held:
-            products = held.part.products
-            row = products.known_row(product_id)
-            return products.product(row)
+            return (await _fresh(held.part)).live.product(product_id)
 
     async def picture(self, product_id: str, number: int) -> Picture:
         """The encoded picture of a product. Raises UnknownProduct, or Problem 404."""
         async with self.holder.use() as held:
-            row = held.part.products.known_row(product_id)
-            key = (held.release.catalog, row, number)
+            name, row, read = (await _fresh(held.part)).pictures_of(product_id)
+            key = (name, row, number)
             found = self._pictures.get(key)
             if found is None:
-                loop, catalog = asyncio.get_running_loop(), held.part.catalog
-                found = await loop.run_in_executor(self._pool, _picture, catalog, row, number)
-                if found is None:
+                pictures = await asyncio.get_running_loop().run_in_executor(self._pool, read)
+                if number >= len(pictures):
                     raise Problem(404, "no_picture", f"product {product_id!r} has no such picture")
+                found = pictures[number]
                 self._pictures.keep(key, found)
-            return Picture(found, f'"{held.release.catalog}-{row}-{number}"')
+            return Picture(found, f'"{name}-{row}-{number}"')
 
     def _until(self, deadline_ms: int | None) -> float:
         return time.time() + (deadline_ms or self._deadline_ms) / 1000
@@ -184,26 +212,34 @@ class Service:
     async def facets(self, most: int = 50) -> dict[str, dict[str, int]]:
         """Attributes with at most `most` values, and how many products have each."""
         async with self.holder.use() as held:
-            facets = held.part.facets
-            few = [key for key in facets.keys if len(facets.values[key]) <= most]
-            return await asyncio.to_thread(lambda: {key: facets.counts(key) for key in few})
+            return await asyncio.to_thread((await _fresh(held.part)).live.facets, most)
+
+
+def _check(request: SearchRequest, query: Query, shelf: Shelf) -> None:
+    check_fields(request, query, shelf.live.fields())
 
 
 def _suggest(shelf: Shelf, text: str, limit: int) -> list[str]:
-    return shelf.suggester.suggest(text, limit)
+    """Titles of changed products first: they are few, and news."""
+    found = shelf.live_titles.suggest(text, limit) + shelf.suggester.suggest(text, limit)
+    return list(dict.fromkeys(found))[:limit]
 
 
-def _picture(catalog: Catalog, row: int, number: int) -> bytes | None:
-    for _, image_no, encoded in catalog.images(row, row + 1):
-        if image_no == number:
-            return encoded
-    return None
+def _pictures(catalog: Catalog, row: int) -> list[bytes]:
+    return [encoded for _, _, encoded in catalog.images(row, row + 1)]
+
+
+async def _fresh(shelf: Shelf) -> Shelf:
+    """The shelf with what any process has changed until now: a look at a file if nothing is new."""
+    if not shelf.live.is_fresh():
+        await asyncio.to_thread(shelf.live.refresh)
+    return shelf
 
 
 def _answer(answer: Answer, release: Release) -> SearchAnswer:
     return SearchAnswer(
         query_id=secrets.token_hex(8),
-        hits=[Hit.model_construct(**vars(hit)) for hit in answer.hits],
+        hits=[shown_hit(hit) for hit in answer.hits],
         release=_ids(release),
         degraded=list(answer.degraded),
         took_ms=dict(answer.took_ms),
@@ -226,7 +262,7 @@ def as_wish(request: RecommendRequest) -> Related:
     return Related(
         weights={p: request.recency ** (newest - n) for n, p in enumerate(request.products)},
         limit=request.limit,
-        wanted=as_filter(request.filter),
+        wanted=filter_of(request.filter),
         excluded=frozenset(request.exclude),
         diversity=request.diversity,
     )

@@ -46,6 +46,27 @@ def test_a_text_search_is_typed(client):
     assert answer.release["id"] == client.release()
 
 
+def test_wishes_are_the_apis_own(client):
+    answer = client.search(
+        {"red shoe": 1, "bag": -0.5},
+        filter={"price": {"gte": 3, "lt": 12}, "colour": {"not": ["red"]}},
+        user_history=["p001"],
+        facets=["colour"],
+        sort={"field": "price", "order": "desc"},
+        explain=True,
+    )
+    prices = [client.product(hit.product_id)["price"] for hit in answer.hits]
+    assert prices == sorted((n for n in range(3, 12) if n % 3), reverse=True)
+    assert answer.facets == {"colour": {"blue": 3, "green": 3}}
+    assert set(answer.hits[0].explanation) >= {"first_stage", "rerank", "boosts"}
+
+
+def test_pages_go_on_to_the_end(client):
+    pages = list(client.pages("red shoe", limit=10))
+    assert [len(page.hits) for page in pages] == [10, 10, 4]
+    assert len({hit.product_id for page in pages for hit in page.hits}) == 24
+
+
 def test_a_picture_is_sent_as_bytes_or_as_a_file(client, tmp_path):
     file = tmp_path / "picture.png"
     file.write_bytes(make_picture(50))
@@ -118,3 +139,20 @@ def test_a_malformed_url_is_one_line(url):
 def test_a_picture_that_cannot_be_read_is_named(client, tmp_path):
     with pytest.raises(QueryError, match=r"nothing\.png"):
         client.search(image=tmp_path / "nothing.png")
+
+
+def test_products_are_put_in_and_taken_out(client, tmp_path):
+    file = tmp_path / "hat.png"
+    file.write_bytes(make_picture(321))
+    assert client.upsert("hat 1", title="violet hat", images=[file], price=3.5) == "created"
+    assert client.search(image=make_picture(321), limit=1).hits[0].product_id == "hat 1"
+    assert client.product("hat 1")["price"] == 3.5
+    assert client.picture("hat 1") == make_picture(321)
+    several = [{"product_id": "hat 1", "title": "green hat"}, {"product_id": "hat 2"}]
+    first, second = client.upsert_all(several)
+    assert (first, "give a `title`" in second) == ("updated", True)
+    client.delete("hat 1")
+    with pytest.raises(QueryError, match="no product 'hat 1'"):
+        client.delete("hat 1")
+    with pytest.raises(QueryError, match="unknown field"):
+        client.upsert("hat 3", titel="hat")

@@ -92,6 +92,7 @@ KNOBS = [
     "serve.replicas",
     "serve.deadline_ms",
     "serve.rerank_depth",
+    "serve.collapse_attribute",
     "tracking.uri",
 ]
 

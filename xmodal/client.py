@@ -6,11 +6,12 @@ with Client() as client:
 """
 
 import base64
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, TypedDict, Unpack
 from urllib.parse import quote
 
 import httpx
@@ -22,6 +23,11 @@ URL = "http://127.0.0.1:8000"
 TIMEOUT_S = 30.0
 
 
+Value = str | Sequence[str]
+Condition = Value | Mapping[str, float] | Mapping[str, Sequence[str]]
+"""`"red"`, `["red", "blue"]`, `{"gte": 10, "lt": 50}` or `{"not": ["red"]}`."""
+
+
 @dataclass(frozen=True)
 class Hit:
     """One product found. Scores are comparable within one answer only, probabilities anywhere."""
@@ -31,6 +37,10 @@ class Hit:
     title: str
     attributes: Mapping[str, str]
     probability: float | None = None
+    collapsed: int | None = None
+    """Others of its group, where `collapse` was asked."""
+    explanation: Mapping[str, Any] | None = None
+    """Where `explain` was asked: `first_stage`, `rerank`, `boosts`, `decay`, `words`."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +53,25 @@ class Answer:
     degraded: Sequence[str] = ()
     took_ms: Mapping[str, float] = field(default_factory=dict)
     no_good_match: bool = False
+    next_cursor: str | None = None
+    """Leads to the next page; None on the last one."""
+    facets: Mapping[str, Mapping[str, int]] | None = None
+
+
+class Wishes(TypedDict, total=False):
+    """What a search takes beside text, picture and filter; see the API's own documentation."""
+
+    user_history: Sequence[str]
+    history_weight: float
+    facets: Sequence[str]
+    cursor: str | None
+    candidates: int
+    sort: Mapping[str, str]
+    boost: Sequence[Mapping[str, str | float]]
+    decay: Mapping[str, str | float]
+    collapse: bool
+    min_score: float
+    explain: bool
 
 
 class Client:
@@ -78,27 +107,42 @@ class Client:
 
     def search(
         self,
-        text: str | None = None,
+        text: str | Mapping[str, float] | None = None,
         image: bytes | Path | None = None,
         *,
         limit: int = 10,
-        filter: Mapping[str, str | Sequence[str]] | None = None,  # noqa: A002  # as in the API
+        filter: Mapping[str, Condition] | None = None,  # noqa: A002  # as in the API
         rerank: bool | None = None,
         deadline_ms: int | None = None,
+        **wishes: Unpack[Wishes],
     ) -> Answer:
         """Products for a text, a picture (its bytes or its file), or both.
+
+        Args:
+            text: or several with their weights, `{"boots": 1, "leather": -0.5}`.
+            wishes: what a request takes beside those, by the API's own names.
 
         Raises:
             QueryError: the service says what is wrong with the request.
             ServiceError: nobody answers, or the service failed.
         """
         body: dict[str, Any] = {"text": text, "limit": limit, "rerank": rerank}
-        body |= {"filter": filter, "deadline_ms": deadline_ms}
+        if isinstance(text, Mapping):
+            body["text"] = [{"text": one, "weight": weight} for one, weight in text.items()]
+        body |= {"filter": filter, "deadline_ms": deadline_ms, **wishes}
         if image is not None:
             content = _content(image) if isinstance(image, Path) else image
             body["image"] = base64.b64encode(content).decode()
         given = {name: value for name, value in body.items() if value is not None}
         return self._answer(self._read("POST", "/v1/search", given))
+
+    def pages(self, text: str | Mapping[str, float], **rest: Any) -> Iterator[Answer]:
+        """The answer of `search` page by page, to its end. Raises as `search`."""
+        answer = self.search(text, **rest)
+        yield answer
+        while answer.next_cursor is not None:
+            answer = self.search(text, **rest, cursor=answer.next_cursor)
+            yield answer
 
     def similar(self, product_id: str, *, limit: int = 10, diversity: float = 0.0) -> Answer:
         """Products that look and are like this one. Raises as `search`."""
@@ -146,6 +190,43 @@ class Client:
         """Everything the catalogue shows of a product."""
         return self._read("GET", f"/v1/products/{quote(product_id)}")
 
+    def upsert(self, product_id: str, *, images: Sequence[bytes | Path] = (), **fields: Any) -> str:
+        """Put a product in, or in the place of the one of that id; the next search finds it.
+
+        Args:
+            images: encoded pictures, or their files; the first is shown first.
+            fields: `title`, `attributes`, `description`, `price`, `url`, `lang`. What is left out
+                is empty from now on.
+
+        Returns:
+            `created`, `updated` or `unchanged`, once it is on the service's disk.
+
+        Raises:
+            QueryError: the service says what is wrong with the product.
+            ServiceError: nobody answers, or the service could not store it.
+        """
+        body = _product(product_id, {**fields, "images": images})
+        return self._result(self._read("PUT", "/v1/products", body))
+
+    def upsert_all(self, products: Iterable[Mapping[str, Any]]) -> list[str]:
+        """Put in up to 1,000 products, each with `product_id` and the fields of `upsert`.
+
+        Returns what each came to, in order; for one that was refused the service's words. Raises
+        as `upsert`, where none could be taken.
+        """
+        lines = [json.dumps(_product(str(one["product_id"]), one)) for one in products]
+        headers = {"Content-Type": "application/x-ndjson"}
+        content = "\n".join(lines).encode()
+        found = self._object(self._ask("PUT", "/v1/products", content=content, headers=headers))
+        try:
+            return [_came_to(one) for one in found["answers"]]
+        except (KeyError, TypeError) as error:
+            raise self._strange() from error
+
+    def delete(self, product_id: str) -> None:
+        """Take a product out. Raises as `upsert`: QueryError where it is not there."""
+        self._result(self._read("DELETE", f"/v1/products/{quote(product_id)}"))
+
     def picture(self, product_id: str, number: int = 0) -> bytes:
         """A product's encoded picture."""
         return self._ask("GET", f"/v1/products/{quote(product_id)}/image?number={number}").content
@@ -161,7 +242,9 @@ class Client:
         self, method: str, path: str, body: Mapping[str, Any] | None = None
     ) -> dict[str, Any]:
         """The JSON object that answers. Raises ServiceError where something else does."""
-        response = self._ask(method, path, body)
+        return self._object(self._ask(method, path, json=body))
+
+    def _object(self, response: httpx.Response) -> dict[str, Any]:
         try:
             found = response.json()
         except ValueError as error:
@@ -178,15 +261,21 @@ class Client:
         except (KeyError, TypeError) as error:
             raise self._strange() from error
 
+    def _result(self, body: Mapping[str, Any]) -> str:
+        if "result" not in body:
+            raise self._strange()
+        return str(body["result"])
+
     def _strange(self) -> ServiceError:
         return ServiceError(
             f"{self.url} answers, but not as xmodal {__version__} does: another service, or another"
             " version; say --url, or bring both to one version"
         )
 
-    def _ask(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> httpx.Response:
+    def _ask(self, method: str, path: str, **sent: Any) -> httpx.Response:
+        """The answer to what is `sent`, by httpx's names. Raises QueryError or ServiceError."""
         try:
-            response = self._http.request(method, path, json=body)
+            response = self._http.request(method, path, **sent)
         except httpx.InvalidURL as error:
             raise _no_url(self.url, error) from error
         except httpx.RequestError as error:
@@ -213,6 +302,18 @@ def _message(response: httpx.Response) -> str:
         return f"{response.url}: {response.status_code} {response.reason_phrase}"
     place = f"{error['field']}: " if error.get("field") else ""
     return f"{place}{error['message']}"
+
+
+def _product(product_id: str, fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The body of an upsert: pictures as base64."""
+    given = [_content(one) if isinstance(one, Path) else one for one in fields.get("images", ())]
+    images = [base64.b64encode(content).decode() for content in given]
+    return {**fields, "product_id": product_id, "images": images}
+
+
+def _came_to(item: Mapping[str, Any]) -> str:
+    done, failed = item.get("answer"), item.get("error")
+    return str(done["result"]) if done else str((failed or {})["message"])
 
 
 def _content(path: Path) -> bytes:

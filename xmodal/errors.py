@@ -4,6 +4,7 @@
     ├── StorageError            the disk is full, a file cannot be read or written
     ├── SplitLeak               a part cut here that shares products with train
     ├── IndexDamaged            an index that does not prove itself
+    ├── JournalDamaged          a journal without the record that it should have
     ├── DeadlineExceeded        a query's time ran out before it had any answer
     ├── Overloaded              a stage's queue is full
     └── UserError               exit 2: the user can mend it
@@ -18,6 +19,7 @@
         ├── QueryError          a search request that cannot be answered
         ├── UnknownProduct      a product id that the catalogue does not have
         ├── FilterError         a filter by an attribute that no product has
+        ├── RequestError        a part of a request that cannot be granted
         ├── ReleaseError        no release, or no earlier one to go back to
         └── ServiceError        a port in use, a Ray head that is not there
 
@@ -41,6 +43,10 @@ class SplitLeak(XmodalError):
 
 class IndexDamaged(XmodalError):
     """An index version does not match its own metadata."""
+
+
+class JournalDamaged(XmodalError):
+    """A journal does not have, or no longer has, the record that it should."""
 
 
 class DeadlineExceeded(XmodalError):
@@ -99,6 +105,14 @@ class UnknownProduct(UserError):
 
 class FilterError(UserError):
     """A filter names an attribute that no product of the catalogue has."""
+
+
+class RequestError(UserError):
+    """A part of a search request that cannot be granted: which, and a word for programs."""
+
+    def __init__(self, message: str, field: str | None = None, code: str = "invalid") -> None:
+        super().__init__(message)
+        self.field, self.code = field, code
 
 
 class ReleaseError(UserError):

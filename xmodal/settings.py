@@ -266,6 +266,8 @@ class ServeSettings(Branch):
     """Time for one answer; one that would miss it degrades and says so."""
     rerank_depth: int = Field(default=50, ge=1)
     """Products that a request re-orders."""
+    collapse_attribute: str | None = None
+    """Attribute by which a request may collapse its hits, such as the style of many colours."""
 
 
 class TrackingSettings(Branch):

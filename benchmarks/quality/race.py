@@ -175,13 +175,21 @@ def _judge(encoder: "Encoder", catalog: "Catalog", images: Path, queries: Path |
     ids, split = table["product_id"].to_pylist(), np.array(table["split"].to_pylist())
     judged = catalog.judged("val")
     titles = {judged.queries[q]: judged.qrels[q] for q in judged.queries}
+    learnt = {p for p, part in zip(ids, split, strict=True) if part == "train"}
+    # Train products of an asked title are no answers, and are not shown: they were learnt with it.
+    titles = {q: {p: g for p, g in found.items() if p not in learnt} for q, found in titles.items()}
+    hidden = learnt & {p for found in judged.qrels.values() for p in found}
+    shown_N = ~np.isin(np.array(ids)[product_N], list(hidden))
     attributes = [dict(row or ()) for row in table["attributes"].to_pylist()]
 
     def ask(qrels: "Qrels", part: str | None) -> dict[str, float]:
-        kept = slice(None) if part is None else np.flatnonzero(split[product_N] == part)
+        if part == "shown":
+            kept = np.flatnonzero(shown_N)
+        else:
+            kept = slice(None) if part is None else np.flatnonzero(split[product_N] == part)
         return _figures(encoder, vector_ND[kept], product_N[kept], ids, qrels)
 
-    found = _row("val", ask, titles, None)
+    found = _row("val", ask, titles, "shown")
     found |= _row("val_type", ask, _types(ids, split, attributes, "val"), "val")
     if queries is not None:
         read = lambda name: json.loads((queries / name).read_text("utf-8"))  # noqa: E731
@@ -198,7 +206,7 @@ def _row(
     part: str | None,
 ) -> Row:
     means = ask(qrels, part)
-    wanted = ("recall@10", "mrr@10") if part is None else ("ndcg@10",)
+    wanted = ("ndcg@10",) if part in ("val", "dev") else ("recall@10", "mrr@10")
     return {f"{name}_{metric.replace('recall', 'r')}": round(means[metric], 4) for metric in wanted}
 
 

@@ -91,6 +91,9 @@ def test_equal_pictures_stand_in_order_of_id(tmp_path, encoder):
     ids = index.products.column("product_id", hits.product_rows)
     assert ids == sorted(ids)
     assert index.facts.self_found == 1.0
+    for k in range(1, 6):  # fewer are the first of more, whichever row comes first in the index
+        fewer = index.search(index.vector(3), k, kind="image")
+        assert index.products.column("product_id", fewer.product_rows) == ids[:k]
 
 
 def test_the_facts_hold_what_was_proven(index):

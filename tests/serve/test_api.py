@@ -49,9 +49,11 @@ def as_base64(content):
 
 def test_an_answer_has_exactly_what_is_promised(client, release):
     answer = search(client, text="red shoe", limit=3).json()
-    assert set(answer) == {"query_id", "hits", "release", "degraded", "took_ms", "no_good_match"}
+    promised = {"query_id", "hits", "release", "degraded", "took_ms", "no_good_match"}
+    assert set(answer) == promised | {"next_cursor", "facets"}
     assert len(answer["hits"]) == 3
-    assert set(answer["hits"][0]) == {"product_id", "score", "title", "attributes", "probability"}
+    shown = {"product_id", "score", "title", "attributes", "probability"}
+    assert set(answer["hits"][0]) == shown | {"collapsed", "explanation"}
     assert 0 < answer["hits"][0]["probability"] < 1
     assert answer["no_good_match"] is False
     assert answer["release"] == {

@@ -146,25 +146,51 @@ def test_spread_answers_as_fused(service, home, environment):
         {"image": picture},
         {"text": "bag", "image": picture, "limit": 3},
         {"text": "blue shirt", "filter": {"colour": ["blue", "red"]}, "rerank": False},
+        {"text": [{"text": "bag"}, {"text": "red", "weight": -0.5}], "user_history": ["p003"]},
+        {"text": "bag", "filter": {"price": {"gte": 3}}, "facets": ["colour"], "limit": 4},
+        {"text": "bag", "sort": {"field": "price"}, "min_score": 0.1, "explain": True},
     ]
     for body in bodies:
+        body |= {"candidates": 10}  # the two are set to different depths
         fused, spread = ask(url, **body).json(), ask(f"{url}/spread", **body).json()
         assert fused["release"] == spread["release"]
+        assert fused["facets"] == spread["facets"]
         assert [hit["product_id"] for hit in fused["hits"]] == [
             hit["product_id"] for hit in spread["hits"]
         ]
         for one, other in zip(fused["hits"], spread["hits"], strict=True):
             assert one["score"] == pytest.approx(other["score"], abs=1e-4)
+    cursor = ask(url, text="red shoe", limit=4).json()["next_cursor"]
+    pages = [
+        ask(where, text="red shoe", limit=9, cursor=cursor).json()["hits"]
+        for where in (url, f"{url}/spread")
+    ]
+    assert pages[0] == pages[1]
     near = [
         httpx.get(f"{where}/v1/products/p007/similar?diversity=0.3", timeout=60).json()["hits"]
         for where in (url, f"{url}/spread")
     ]
     assert len(near[0]) == 10
     assert [hit["product_id"] for hit in near[0]] == [hit["product_id"] for hit in near[1]]
+    for put_at, product_id in ((url, "put1"), (f"{url}/spread", "put2")):
+        body = {"title": "green hat", "images": [picture]}
+        kept = httpx.put(f"{put_at}/v1/products/{product_id}", json=body, timeout=60)
+        assert kept.json() == {"product_id": product_id, "result": "created"}
+        for where in (url, f"{url}/spread"):
+            hits = ask(where, image=picture, limit=5).json()["hits"]
+            assert product_id in [hit["product_id"] for hit in hits]
+            assert ask(where, text="green hat").status_code == 200  # reranked, of both stores
+            assert httpx.get(f"{where}/v1/products/{product_id}").json()["title"] == "green hat"
+            assert httpx.get(f"{where}/v1/products/{product_id}/image").status_code == 200
+        assert httpx.delete(f"{put_at}/v1/products/{product_id}").status_code == 200
+        for where in (url, f"{url}/spread"):
+            assert httpx.get(f"{where}/v1/products/{product_id}").status_code == 404
     gone = httpx.get(f"{url}/spread/v1/products/nobody/similar", timeout=60)
     assert (gone.status_code, gone.json()["error"]["code"]) == (404, "not_found")
     wrong = ask(f"{url}/spread", text="a", filter={"color": "red"})
     assert (wrong.status_code, wrong.json()["error"]["code"]) == (400, "unknown_attribute")
+    wrong = ask(f"{url}/spread", text="a", filter={"colour": {"gte": 1}})
+    assert (wrong.status_code, wrong.json()["error"]["code"]) == (400, "not_a_number")
     wrong = ask(f"{url}/spread", image=base64.b64encode(b"text").decode())
     assert (wrong.status_code, wrong.json()["error"]["code"]) == (400, "bad_image")
 

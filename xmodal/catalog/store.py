@@ -18,6 +18,7 @@ from xmodal.errors import CatalogError, StorageError
 from xmodal.storage import read_json, write_json_atomic
 
 GLOSSARY = "glossary.json"
+CHANGES_END = "changes_end"
 _BATCH_ROWS = 256
 
 
@@ -85,6 +86,11 @@ class Catalog:
     def n_images(self) -> int:
         """Images of all products."""
         return self.manifest.n_images
+
+    @property
+    def changes_end(self) -> int:
+        """The offset of the home's changes up to which it holds them; 0 of what was taken in."""
+        return int(self.manifest.facts.get(CHANGES_END, "0"))
 
     def check_trainable(self) -> None:
         """Check that a model can be trained on it.

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from xmodal.catalog.store import Catalog
 from xmodal.index.build import build_index
+from xmodal.index.carry import carry_over
 from xmodal.index.version import Index
 from xmodal.matcher.saved import load_encoder, read_facts
 from xmodal.retrieval.ray_embed import embed_matcher
@@ -23,10 +24,12 @@ def embed_and_build(
 ) -> Index:
     """Publish `<home>/indexes/<id>` for the matcher's encoder and return it opened.
 
-    Pictures that this encoder embedded before are not embedded again. `progress` is told the
-    products of each shard as it is done.
+    Pictures that this encoder embedded before are not embedded again, not even where changes were
+    folded into the catalogue. `progress` is told the products of each shard as it is done.
     """
     fingerprint = read_facts(matcher_folder).encoder
-    store = embed_matcher(home, catalog, matcher_folder, actors=actors, progress=progress)
+    store = carry_over(home, catalog, matcher_folder)
+    if store is None:
+        store = embed_matcher(home, catalog, matcher_folder, actors=actors, progress=progress)
     encoder = load_encoder(matcher_folder / "encoder")
     return build_index(store, catalog, encoder, fingerprint, home / "indexes")

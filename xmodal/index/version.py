@@ -3,7 +3,7 @@
 Shapes: Q queries, N vector rows, K hits, D embedding size.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xmodal.errors import IndexDamaged, IndexMismatch
-from xmodal.index.facets import Facets, Filter, MaskCache
+from xmodal.index.facets import Facets, Filter, MaskCache, facet_counts
 from xmodal.index.layout import PROBES, ROWS, VECTORS, IndexFacts, prove_files, read_facts
 from xmodal.index.lexical import Lexical, own_found
 from xmodal.index.products import Products
@@ -22,6 +22,7 @@ from xmodal.index.tokens import TokenStore
 Kind = Literal["text", "image", "both"]
 Floats = NDArray[np.float32]
 Rows = NDArray[np.int64]
+MOST_TIED = 100_000  # rows of one score that are put in order; a shop's "no image" stays below
 SELF_TOLERANCE = 1e-4  # float32 rounding of a dot product of 256 numbers stays below 1e-6
 
 
@@ -48,20 +49,28 @@ class Index:
         self.words = Lexical.open(folder)
         self._masks = MaskCache(self.facets, self.product_row_N)
 
+    @property
+    def dim(self) -> int:
+        """Dimensions of a vector."""
+        return self.facts.dim
+
     def search(self, query_D: Floats, k: int, wanted: Filter = (), kind: Kind = "text") -> Hits:
         """The k products nearest to a unit vector; of several pictures of one the best counts.
 
         Scores are inner products (cosines); the row of a text has the measured offset taken off.
-        Equal scores stand in order of product id. Raises FilterError for an unknown attribute.
+        Equal scores stand in order of product id, at the end too: fewer are the first of more.
+        Raises FilterError for an unknown attribute.
         """
         bitmap, passing = self._masks.bitmap(wanted) if wanted else (None, self.products.count)
-        k, taken = min(k, passing), k
+        k, taken = min(k, passing), k + 1
         while k:
             scores, rows = self._nearest(query_D, taken, bitmap, kind)
             hits = self._best_of_each(scores, rows)
             # Enough products, or every row seen: a product's best row comes before its others,
-            # so what is cut off cannot hold a better product.
-            if len(hits.scores) >= k or taken >= self.vectors.ntotal:
+            # so what is cut off cannot hold a better product. One row more than those, and worse:
+            # no product of the last one's score was cut off either.
+            whole = len(hits.scores) >= k and (hits.scores[k - 1] > scores[-1] or taken > MOST_TIED)
+            if whole or len(scores) < taken or taken >= self.vectors.ntotal:
                 return Hits(hits.product_rows[:k], hits.vector_rows[:k], hits.scores[:k])
             taken = min(taken * 4, self.vectors.ntotal)
         none = np.empty(0, np.int64)
@@ -83,6 +92,15 @@ class Index:
         whole: Floats = self.vectors.reconstruct(int(vector_row))
         return whole[: self.facts.dim]
 
+    def rows_of(self, product_row: int) -> Rows:
+        """The vector rows of a product, by bisection: pictures, then texts, each in order."""
+        pictures = self.facts.vectors - self.facts.text_rows
+        found = []
+        for start, run in ((0, self.product_row_N[:pictures]), (pictures, self.product_row_N)):
+            low, high = np.searchsorted(run[start:], (product_row, product_row + 1))
+            found.append(np.arange(start + low, start + high))
+        return np.concatenate(found)
+
     def product_vectors(self, product_ids: Sequence[str]) -> Floats:
         """The vectors (N, D) of products: of each the unit mean of its rows.
 
@@ -90,11 +108,14 @@ class Index:
         """
         vector_ND = np.empty((len(product_ids), self.facts.dim), np.float32)
         for place, product_id in enumerate(product_ids):
-            row = self.products.known_row(product_id)
-            rows = np.flatnonzero(self.product_row_N == row)
+            rows = self.rows_of(self.products.known_row(product_id))
             vector_ND[place] = np.sum([self.vector(int(one)) for one in rows], axis=0)
         norm_N1 = np.linalg.norm(vector_ND, axis=1, keepdims=True)
         return np.asarray(vector_ND / norm_N1.clip(1e-12))
+
+    def counts(self, attributes: Sequence[str], wanted: Filter) -> Mapping[str, Mapping[str, int]]:
+        """Of all products that pass `wanted`, how many have each value of each attribute."""
+        return facet_counts(self.facets, attributes, wanted)
 
     def _nearest(
         self, query_D: Floats, k: int, bitmap: NDArray[np.uint8] | None, kind: Kind
@@ -114,7 +135,7 @@ class Index:
         query_QD = np.ascontiguousarray(query_QD, dtype=np.float32)
         if not self.facts.text_rows:
             return query_QD
-        return np.pad(query_QD, ((0, 0), (0, 1)), constant_values=-self._offset(kind))
+        return np.pad(query_QD, ((0, 0), (0, 1)), constant_values=-self.text_offset(kind))
 
     def _best_of_each(self, scores: Floats, rows: Rows) -> Hits:
         products = self.product_row_N[rows]
@@ -128,7 +149,8 @@ class Index:
             products, rows, scores = products[order], rows[order], scores[order]
         return Hits(products, rows, scores)
 
-    def _offset(self, kind: Kind) -> float:
+    def text_offset(self, kind: Kind) -> float:
+        """What the score of a text's row has taken off, for queries of a kind."""
         if kind == "both":
             return (self.facts.text_offset["text"] + self.facts.text_offset["image"]) / 2
         return self.facts.text_offset[kind]

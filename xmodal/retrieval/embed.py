@@ -183,6 +183,19 @@ def embed_pictures(encoder: Encoder, pictures: Sequence[bytes]) -> NDArray[np.fl
     return np.concatenate([np.zeros((0, encoder.dim), np.float32), *rows])
 
 
+def picture_features(encoder: Encoder, pictures: Sequence[bytes]) -> dict[str, Array]:
+    """`vector`, `tokens` and `scale`, as `image_features` gives them, of encoded pictures.
+
+    Raises:
+        QueryError: one of them cannot be read.
+    """
+    parts = [
+        _image(encoder, pictures[low : low + BATCH], "vector+tokens")
+        for low in range(0, len(pictures), BATCH)
+    ]
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
 def _forward(encoder: Encoder, pictures: list[tuple[int, int, bytes]], what: What) -> FeatureBatch:
     rows, numbers, encoded = zip(*pictures, strict=True)
     arrays = _image(encoder, encoded, what)

@@ -14,8 +14,13 @@ from pathlib import Path
 import torch
 from PIL import Image
 
+from xmodal.catalog.changes import Changes, products_folder, vectors_folder
+from xmodal.index.overlay import Overlay
 from xmodal.index.proof import prove_encoder
+from xmodal.index.tokens import TokenStore
+from xmodal.index.vectors import LiveTokens, VectorLog
 from xmodal.index.version import Index, open_index
+from xmodal.journal import Journal
 from xmodal.matcher.calibration import Calibration
 from xmodal.matcher.encoder import Encoder
 from xmodal.matcher.forms import Form, fastest_form, load_form
@@ -39,6 +44,10 @@ class Parts:
     index: Path
     forms: Path | None = None
     """Where forms of encoders lie, by fingerprint; queries are read by the fastest that fits."""
+    live: Path | None = None
+    """The home whose changed products are found too; None: the index as it was built."""
+    since: int = 0
+    """The offset of the changes up to which the index holds them."""
 
     @property
     def has_reranker(self) -> bool:
@@ -51,18 +60,22 @@ class Parts:
         return load_calibration(self.matcher)
 
 
-def open_searcher(parts: Parts, pools: Pools, depth: int) -> tuple[Searcher, Index]:
-    """All stages in this process. Raises MatcherError, IndexMismatch or IndexDamaged."""
+def open_searcher(parts: Parts, pools: Pools, depth: int) -> tuple[Searcher, Index | Overlay]:
+    """All stages in this process, and what is searched (with `parts.live`, an Overlay).
+
+    Raises MatcherError, IndexMismatch or IndexDamaged.
+    """
     matcher = load_matcher(parts.matcher)
     index = open_index(parts.index, matcher.facts.encoder)
     prove_encoder(index, matcher.encoder)
+    searched = open_overlay(parts, index)
     reranker = None
     if matcher.reranker is not None:
-        reranker = LocalReranker(matcher.reranker, index.tokens, pools)
+        reranker = LocalReranker(matcher.reranker, _tokens(parts, index), pools)
     encoder = LocalEncoder(_towers(parts, matcher.encoder), pools)
-    retriever = LocalRetriever(index, pools)
+    retriever = LocalRetriever(searched, pools)
     searcher = Searcher(encoder, retriever, reranker, depth, calibration=matcher.calibration)
-    return searcher, index
+    return searcher, searched
 
 
 def open_encoder(parts: Parts, pools: Pools) -> LocalEncoder:
@@ -73,13 +86,38 @@ def open_encoder(parts: Parts, pools: Pools) -> LocalEncoder:
 def open_retriever(parts: Parts, pools: Pools) -> LocalRetriever:
     """The index alone, checked against the matcher's fingerprint."""
     index = open_index(parts.index, read_facts(parts.matcher).encoder)
-    return LocalRetriever(index, pools)
+    return LocalRetriever(open_overlay(parts, index), pools)
+
+
+def open_changes(parts: Parts) -> Changes:
+    """What changed since the index was built."""
+    assert parts.live is not None
+    return Changes(Journal(products_folder(parts.live)), parts.since)
+
+
+def open_vectors(parts: Parts) -> VectorLog:
+    """What the matcher's encoder gave for changed products; opens the encoder when it must."""
+    assert parts.live is not None
+    folder = vectors_folder(parts.live, read_facts(parts.matcher).encoder)
+    return VectorLog(Journal(folder), parts.matcher / "encoder")
+
+
+def open_overlay(parts: Parts, index: Index) -> Index | Overlay:
+    """The index with what changed since; the index itself where `parts` names no home."""
+    if parts.live is None:
+        return index
+    return Overlay(index, open_changes(parts), open_vectors(parts))
 
 
 def open_reranker(parts: Parts, pools: Pools) -> LocalReranker:
     """The reranker with the index's token store."""
     index = open_index(parts.index, read_facts(parts.matcher).encoder)
-    return LocalReranker(load_reranker(parts.matcher / "reranker"), index.tokens, pools)
+    model = load_reranker(parts.matcher / "reranker")
+    return LocalReranker(model, _tokens(parts, index), pools)
+
+
+def _tokens(parts: Parts, index: Index) -> TokenStore | LiveTokens:
+    return index.tokens if parts.live is None else LiveTokens(index.tokens, open_vectors(parts))
 
 
 def _towers(parts: Parts, encoder: Encoder) -> Encoder | Form:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from xmodal.index.facets import Filter
 from xmodal.index.version import Kind
+from xmodal.search.wishes import Boost, Order, Part, Place
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,8 @@ class Query:
     """A question: a text, an encoded picture, or both.
 
     `rerank` None means: yes if there is a text. A picture alone is never reranked: it has no words
-    to rerank by, and finds its own product first.
+    to rerank by, and finds its own product first. Of `parts`, `text` holds what the reranker reads
+    (`compose.spoken`).
     """
 
     text: str | None = None
@@ -30,13 +32,29 @@ class Query:
     limit: int = 10
     wanted: Filter = ()
     rerank: bool | None = None
+    parts: tuple[Part, ...] = ()
+    """Texts whose weighted sum is searched for; empty: `text` alone."""
+    history: tuple[str, ...] = ()
+    """Products looked at, whose mean the vector is bent toward."""
+    history_weight: float = 0.3
+    candidates: int | None = None
+    """How many are reranked and re-ordered; None: as many as the searcher is set to."""
+    order: Order = field(default_factory=Order)
+    place: Place | None = None
+    """Where to read on; None: from the first page."""
+    explain: bool = False
 
     @property
     def kind(self) -> Kind:
         """What the vector is made of."""
-        if self.text and self.image:
+        if (self.text or self.parts) and self.image:
             return "both"
-        return "text" if self.text else "image"
+        return "text" if self.text or self.parts else "image"
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it is one text and no more: what scores are calibrated on."""
+        return self.kind == "text" and not self.parts and not self.history
 
     @property
     def wants_rerank(self) -> bool:
@@ -75,6 +93,7 @@ class Candidates:
     product_ids: Sequence[str]
     titles: Sequence[str]
     attributes: Sequence[str]
+    prices: Sequence[float | None] = ()
 
     def __len__(self) -> int:
         return len(self.product_ids)
@@ -92,6 +111,7 @@ class Candidates:
             [self.product_ids[place] for place in chosen],
             [self.titles[place] for place in chosen],
             [self.attributes[place] for place in chosen],
+            [self.prices[place] for place in chosen] if self.prices else (),
         )
 
 
@@ -105,6 +125,17 @@ class Reranked:
 
 
 @dataclass(frozen=True)
+class Why:
+    """How a hit came to its score."""
+
+    first_stage: float
+    rerank: float | None
+    boosts: Sequence[Boost] = ()
+    decay: float = 0.0
+    """What its age took off."""
+
+
+@dataclass(frozen=True)
 class Hit:
     """One product of an answer."""
 
@@ -113,7 +144,10 @@ class Hit:
     title: str
     attributes: Mapping[str, str]
     probability: float | None = None
-    """That it is relevant; None where the release cannot say, or a picture was asked with."""
+    """That it is relevant; None where the release cannot say, or no plain text was asked with."""
+    collapsed: int | None = None
+    """Others of its group among the candidates; None where nothing is collapsed."""
+    why: Why | None = None
 
 
 @dataclass(frozen=True)
@@ -129,6 +163,8 @@ class Answer:
     took_ms: Mapping[str, float]
     no_good_match: bool = False
     """Whether nothing in the catalogue seems to be what the text asks for."""
+    place: Place | None = None
+    """Where the next page begins; None where this is the last."""
 
 
 class QueryEncoder(Protocol):
@@ -153,6 +189,11 @@ class Retriever(Protocol):
 
     async def vectors(self, product_ids: Sequence[str], deadline_s: float) -> NDArray[np.float32]:
         """The stored vectors (N, D) of products: of each the unit mean of its pictures'."""
+
+    async def counts(
+        self, attributes: Sequence[str], wanted: Filter, deadline_s: float
+    ) -> Mapping[str, Mapping[str, int]]:
+        """How many of all products that pass `wanted` have each value of each attribute."""
 
 
 class Reranker(Protocol):

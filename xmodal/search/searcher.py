@@ -1,6 +1,7 @@
 """The request path as a plain object: one query in, one answer out, within its time.
 
-    encode -> retrieve (filters) -> rerank (as far as time allows) -> answer
+    encode -> retrieve (filters) -> rerank (as far as time allows) -> re-order -> page -> answer
+    a later page: place -> retrieve -> page -> answer
 
 The three stages are local objects in one process (fused) or handles to others (spread): this
 code is the same. Nothing here knows Ray.
@@ -11,13 +12,23 @@ import json
 import time
 from collections.abc import Awaitable
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
-from xmodal.errors import DeadlineExceeded, Overloaded
+from xmodal.errors import DeadlineExceeded, Overloaded, RequestError, UnknownProduct
 from xmodal.matcher.calibration import PAGE, Calibration, Scale
+from xmodal.search.compose import bent
+from xmodal.search.page import (
+    DEPTH,
+    Page,
+    begin,
+    hits_of_page,
+    nothing_said,
+    turn,
+    window_size,
+)
 from xmodal.search.query import (
     Answer,
     Candidates,
@@ -28,6 +39,7 @@ from xmodal.search.query import (
     Reranker,
     Retriever,
 )
+from xmodal.search.wishes import Floats, Place, empty_head
 
 FEWER, SKIPPED, ABSENT = "rerank_fewer", "rerank_skipped", "rerank_unavailable"
 Result = TypeVar("Result")
@@ -56,35 +68,123 @@ class Searcher:
 
         An answer that would come too late is reranked over fewer candidates or not at all, and
         says so in `degraded`. Raises DeadlineExceeded or Overloaded where there is no answer
-        at all, FilterError for an unknown attribute.
+        at all, FilterError for an unknown attribute, RequestError for what cannot be granted.
         """
         took_ms: dict[str, float] = {}
         start = time.perf_counter()
-        encoding = self.encoder.encode(query, deadline_s)
-        encoded = await timed(took_ms, "encode", encoding, deadline_s)
-        reranks = query.wants_rerank and self.reranker is not None
-        k = max(query.limit, self.depth if reranks else PAGE if self.calibration else 1)
-        retrieval = self.retriever.retrieve(
-            encoded.vector_D, k, query.wanted, query.kind, deadline_s
-        )
-        found = await timed(took_ms, "retrieve", retrieval, deadline_s)
-        degraded = [ABSENT] if query.rerank and query.text and self.reranker is None else []
-        cosines_K = found.scores
-        if reranks and len(found):
-            found, left_out = await self._rerank(query, encoded, found, deadline_s, took_ms)
-            degraded += left_out
+        self._check(query)
+        degraded: list[str] = []
+        if query.place is None:
+            place, found, degraded = await self._first(query, deadline_s, took_ms)
+        else:
+            place, found = query.place, None
+        page = await self._turn(query, place, found, deadline_s, took_ms)
+        hits = hits_of_page(query, page, place)
         took_ms["total"] = (time.perf_counter() - start) * 1000
         rounded = {stage: round(ms, 2) for stage, ms in took_ms.items()}
-        scale = self._scale(query, is_reranked=found.scores is not cosines_K)
-        if scale is None or self.calibration is None:
-            return Answer(hits_of(found.first(query.limit)), degraded, rounded)
-        familiar = self.calibration.familiar(encoded.vector_D)
-        hits = hits_of(found.first(query.limit), scale.probabilities(found.scores, cosines_K))
-        return Answer(hits, degraded, rounded, scale.is_no_match(found.scores, cosines_K, familiar))
+        return Answer(hits, degraded, rounded, place.no_good_match, page.place)
+
+    async def _first(
+        self, query: Query, deadline_s: float, took_ms: dict[str, float]
+    ) -> tuple[Place, Candidates, list[str]]:
+        """The place of the first page, the window, and what time did not allow."""
+        encoding = self.encoder.encode(query, deadline_s)
+        encoded = await timed(took_ms, "encode", encoding, deadline_s)
+        if query.history:
+            encoded = await self._with_history(query, encoded, deadline_s, took_ms)
+        reranks = query.wants_rerank and self.reranker is not None
+        depth = max(query.limit, query.candidates or self.depth)
+        size = depth if reranks or query.order.is_new else 0
+        k = max(size, query.limit + 1, PAGE if self.calibration else 1)
+        k = DEPTH if query.order.thins else k
+        found = await self._retrieve(query, encoded.vector_D, k, deadline_s, took_ms)
+        degraded = [ABSENT] if query.rerank and query.text and self.reranker is None else []
+        head = found.first(size if query.order.is_new else 0)
+        is_reranked = False
+        if reranks and len(found):
+            ranked, left_out = await self._rerank(
+                query, encoded, found.first(size), deadline_s, took_ms
+            )
+            degraded += left_out
+            is_reranked = ranked is not None
+            head = ranked or head
+        place = Place(encoded.vector_D, empty_head(), is_reranked=is_reranked)
+        scale = self._scale(query, is_reranked=is_reranked)
+        judged = head.scores if is_reranked else found.scores
+        probability_K = nothing_said(len(head))
+        if scale is not None and self.calibration is not None:
+            familiar = self.calibration.familiar(encoded.vector_D)
+            no_match = scale.is_no_match(judged, found.scores, familiar)
+            place = replace(place, no_good_match=no_match)
+            probability_K = scale.probabilities(judged, found.scores)[: len(head)].astype(
+                np.float32
+            )
+        today = datetime.now(UTC).date()
+        return begin(place, query, head, probability_K, today), found, degraded
+
+    async def _turn(
+        self,
+        query: Query,
+        place: Place,
+        found: Candidates | None,
+        deadline_s: float,
+        took_ms: dict[str, float],
+    ) -> Page:
+        """The page at `place`, of the window `found` or of one that is fetched for it."""
+        if found is not None:
+            return turn(query, place, found, self._tail_probability(query, found))
+        # A larger window only where products came to the index since the page before, or went.
+        for k in dict.fromkeys((window_size(query, place), DEPTH)):
+            found = await self._retrieve(query, place.vector_D, k, deadline_s, took_ms)
+            page = turn(query, place, found, self._tail_probability(query, found))
+            if not page.is_short or len(found) < k:
+                break
+        return page
+
+    async def _retrieve(
+        self,
+        query: Query,
+        vector_D: Floats,
+        k: int,
+        deadline_s: float,
+        took_ms: dict[str, float],
+    ) -> Candidates:
+        retrieval = self.retriever.retrieve(vector_D, k, query.wanted, query.kind, deadline_s)
+        return await timed(took_ms, "retrieve", retrieval, deadline_s)
+
+    async def _with_history(
+        self, query: Query, encoded: Encoded, deadline_s: float, took_ms: dict[str, float]
+    ) -> Encoded:
+        """The query bent toward what was looked at; what the reranker reads stays as it is."""
+        looking = self.retriever.vectors(query.history, deadline_s)
+        try:
+            vector_ND = await timed(took_ms, "history", looking, deadline_s)
+        except UnknownProduct as error:
+            raise RequestError(str(error), "user_history", "unknown_product") from error
+        return replace(encoded, vector_D=bent(encoded.vector_D, vector_ND, query.history_weight))
+
+    def _check(self, query: Query) -> None:
+        """Raises RequestError for a least probability where nothing says what one is."""
+        if query.order.min_score is None:
+            return
+        reranks = query.wants_rerank and self.reranker is not None
+        if not query.is_plain:
+            message = "is calibrated for one plain text: no picture, no parts, no history"
+            raise RequestError(f"`min_score` {message}", "min_score", "not_calibrated")
+        if self._scale(query, is_reranked=reranks) is None:
+            message = "this release has no calibration: `min_score` has nothing to go by"
+            raise RequestError(message, "min_score", "not_calibrated")
+
+    def _tail_probability(self, query: Query, found: Candidates) -> Floats:
+        """What the first stage's scores are worth, (K,); NaN where nothing can be said."""
+        scale = self._scale(query, is_reranked=False)
+        if scale is None:
+            return nothing_said(len(found))
+        return scale.probabilities(found.scores, found.scores).astype(np.float32)
 
     def _scale(self, query: Query, *, is_reranked: bool) -> Scale | None:
-        """What the answer's scores are to be read by; None for a picture's."""
-        if self.calibration is None or query.kind != "text":
+        """What the answer's scores are to be read by; None for all but a plain text's."""
+        if self.calibration is None or not query.is_plain:
             return None
         return self.calibration.reranked if is_reranked else self.calibration.first
 
@@ -95,26 +195,27 @@ class Searcher:
         found: Candidates,
         deadline_s: float,
         took_ms: dict[str, float],
-    ) -> tuple[Candidates, list[str]]:
-        """The candidates in the reranker's order, and what time did not allow.
+    ) -> tuple[Candidates | None, list[str]]:
+        """The candidates in the reranker's order, None for no rerank; what time did not allow.
 
-        Fewer than `limit` are never reranked: two kinds of score in one list cannot be compared.
+        Fewer than `limit` are never reranked: two kinds of score on the first page cannot be
+        compared.
         """
         assert self.reranker is not None
         affordable = self._affordable(deadline_s)
         few = found.first(max(query.limit, min(affordable, len(found))))
         if affordable < len(few):
             self._learn(0.0)
-            return found, [SKIPPED]
+            return None, [SKIPPED]
         start = time.perf_counter()
         try:
             reranking = self.reranker.rerank(encoded, few, deadline_s)
             reranked = await timed(took_ms, "rerank", reranking, deadline_s)
         except DeadlineExceeded:
             self._learn((time.perf_counter() - start) / len(few))
-            return found, [SKIPPED]
+            return None, [SKIPPED]
         except Overloaded:
-            return found, [SKIPPED]
+            return None, [SKIPPED]
         self._learn(reranked.run_s / len(few))
         order = np.lexsort((np.array(few.product_ids), -reranked.logits_K))
         degraded = [FEWER] if len(few) < len(found) else []
@@ -148,14 +249,10 @@ async def timed(
     return result
 
 
-def hits_of(found: Candidates, probability_K: NDArray[np.float64] | None = None) -> list[Hit]:
+def hits_of(found: Candidates) -> list[Hit]:
     """What an answer shows of candidates, in their order."""
     rows = zip(found.product_ids, found.scores, found.titles, found.attributes, strict=True)
-    hits = [
+    return [
         Hit(product_id, float(score), title, json.loads(attributes))
         for product_id, score, title, attributes in rows
     ]
-    if probability_K is None:
-        return hits
-    likely = probability_K.round(4).tolist()
-    return [replace(hit, probability=p) for hit, p in zip(hits, likely, strict=False)]

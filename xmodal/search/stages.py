@@ -7,7 +7,7 @@ Shapes: B queries, K candidates, D embedding, T tokens of a picture, C channels,
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -18,18 +18,24 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from xmodal.errors import DeadlineExceeded, Overloaded
+from xmodal.errors import DeadlineExceeded, Overloaded, RequestError
 from xmodal.index.facets import Filter
+from xmodal.index.overlay import Overlay
 from xmodal.index.tokens import TokenStore
+from xmodal.index.vectors import LiveTokens
 from xmodal.index.version import Index, Kind
 from xmodal.matcher.encoder import Encoder
 from xmodal.matcher.forms import Form
 from xmodal.matcher.reranker import Reranker as RerankerModel
 from xmodal.search.batcher import Batcher
+from xmodal.search.compose import combined
 from xmodal.search.query import Candidates, Encoded, Query, Reranked
+from xmodal.search.wishes import Part
 
 Floats = NDArray[np.float32]
+NEWS_S = 0.1  # longer no search waits for changes that another thread is taking in
 Result = TypeVar("Result")
+MOST_AT_ONCE = 1024  # candidates of one forward: their tokens take 8 kB each
 
 
 @dataclass(frozen=True)
@@ -56,21 +62,26 @@ class LocalEncoder:
         self._images = Batcher[Tensor, Encoded](forward.images, pools.torch, queue=queue)
 
     async def encode(self, query: Query, deadline_s: float) -> Encoded:
-        """The query's vector; of a text and a picture, the sum of both brought to unit length.
+        """The query's vector; of several parts, their weighted sum brought to unit length.
 
-        Raises QueryError where the picture cannot be read, Overloaded, or DeadlineExceeded.
+        Raises QueryError where the picture cannot be read, RequestError where the parts cancel out,
+        Overloaded, or DeadlineExceeded.
         """
-        parts = []
+        texts = list(query.parts)
+        if query.text:  # beside parts it is only read, for the reranker
+            texts.append(Part(query.text, 0.0 if query.parts else 1.0))
+        calls = [self._texts(part.text, deadline_s) for part in texts]
         if query.image is not None:
-            loop, image = asyncio.get_running_loop(), self._inputs.image
-            pixels_CHW = await loop.run_in_executor(self._pools.files, image, query.image)
-            parts.append(self._images(pixels_CHW, deadline_s))
-        if query.text:
-            parts.append(self._texts(query.text, deadline_s))
-        found = await asyncio.gather(*parts)
-        total_D = np.sum([one.vector_D for one in found], axis=0)
-        unit_D = total_D / max(float(np.linalg.norm(total_D)), 1e-12)
-        return Encoded(unit_D.astype(np.float32), found[-1].features)
+            calls.append(self._image(query.image, deadline_s))
+        found = await asyncio.gather(*calls)
+        weights = [part.weight for part in texts] + [1.0] * (len(found) - len(texts))
+        features = found[len(texts) - 1].features if query.text else {}
+        return Encoded(combined([one.vector_D for one in found], weights), features)
+
+    async def _image(self, encoded: bytes, deadline_s: float) -> Encoded:
+        loop, read = asyncio.get_running_loop(), self._inputs.image
+        pixels_CHW = await loop.run_in_executor(self._pools.files, read, encoded)
+        return await self._images(pixels_CHW, deadline_s)
 
 
 class _EncoderForward:
@@ -97,9 +108,12 @@ class _EncoderForward:
 
 
 class LocalRetriever:
-    """Exact search in an opened index; at most `queue` queries wait for its threads."""
+    """Exact search in an opened index; at most `queue` queries wait for its threads.
 
-    def __init__(self, index: Index, pools: Pools, queue: int = 128) -> None:
+    In an overlay what others have changed is looked for before each search.
+    """
+
+    def __init__(self, index: Index | Overlay, pools: Pools, queue: int = 128) -> None:
         self._index, self._pools, self._queue = index, pools, queue
         self._waiting = 0
 
@@ -114,7 +128,13 @@ class LocalRetriever:
 
     async def vectors(self, product_ids: Sequence[str], deadline_s: float) -> Floats:
         """Stored vectors (N, D). Raises UnknownProduct, Overloaded, or DeadlineExceeded."""
-        return await self._run(partial(self._index.product_vectors, product_ids), deadline_s)
+        return await self._run(partial(self._vectors, product_ids), deadline_s)
+
+    async def counts(
+        self, attributes: Sequence[str], wanted: Filter, deadline_s: float
+    ) -> Mapping[str, Mapping[str, int]]:
+        """Products that pass, by value. Raises as `retrieve`, or RequestError for too many."""
+        return await self._run(partial(self._counts, attributes, wanted), deadline_s)
 
     async def _run(self, work: Callable[[], Result], deadline_s: float) -> Result:
         """In a thread, when its turn comes and if there is time left then."""
@@ -132,12 +152,27 @@ class LocalRetriever:
         finally:
             self._waiting -= 1
 
+    def _vectors(self, product_ids: Sequence[str]) -> Floats:
+        if isinstance(self._index, Overlay):
+            self._index.refresh(NEWS_S)
+        return self._index.product_vectors(product_ids)
+
+    def _counts(self, attributes: Sequence[str], wanted: Filter) -> Mapping[str, Mapping[str, int]]:
+        if isinstance(self._index, Overlay):
+            self._index.refresh(NEWS_S)
+        return self._index.counts(attributes, wanted)
+
     def _retrieve(self, vector_D: Floats, k: int, wanted: Filter, kind: Kind) -> Candidates:
+        if len(vector_D) != self._index.dim:  # only a cursor can bring one
+            raise RequestError("the cursor is no answer's; leave it out", "cursor", "bad_cursor")
+        if isinstance(self._index, Overlay):
+            self._index.refresh(NEWS_S)
+            return Candidates(**vars(self._index.search(vector_D, k, wanted, kind)))
         hits = self._index.search(vector_D, k, wanted, kind)
         products = self._index.products
         columns = [
             products.column(name, hits.product_rows)
-            for name in ("product_id", "title", "attributes")
+            for name in ("product_id", "title", "attributes", "price")
         ]
         return Candidates(hits.vector_rows, hits.scores, *columns)
 
@@ -152,7 +187,11 @@ class LocalReranker:
     """The cross-encoder over candidates' patch tokens, read from the index's token store."""
 
     def __init__(
-        self, model: RerankerModel, tokens: TokenStore, pools: Pools, queue: int = 64
+        self,
+        model: RerankerModel,
+        tokens: TokenStore | LiveTokens,
+        pools: Pools,
+        queue: int = 64,
     ) -> None:
         forward = _RerankerForward(model.eval(), tokens)
         self._batch = Batcher[_Pair, Reranked](forward.pairs, pools.torch, largest=8, queue=queue)
@@ -167,7 +206,7 @@ class _RerankerForward:
     """The model and its tokens, apart from the batcher that calls them: no cycle, as above."""
 
     model: RerankerModel
-    tokens: TokenStore
+    tokens: TokenStore | LiveTokens
 
     @torch.inference_mode()
     def pairs(self, pairs: Sequence[_Pair]) -> list[Reranked]:
@@ -175,9 +214,12 @@ class _RerankerForward:
         start = time.perf_counter()
         logits: dict[int, Floats] = {}
         for size in {len(pair.candidates) for pair in pairs}:
-            chosen = [place for place, pair in enumerate(pairs) if len(pair.candidates) == size]
-            found_BK = self._forward([pairs[place] for place in chosen])
-            logits |= dict(zip(chosen, found_BK, strict=True))
+            alike = [place for place, pair in enumerate(pairs) if len(pair.candidates) == size]
+            step = max(1, MOST_AT_ONCE // max(size, 1))
+            for first in range(0, len(alike), step):
+                chosen = alike[first : first + step]
+                found_BK = self._forward([pairs[place] for place in chosen])
+                logits |= dict(zip(chosen, found_BK, strict=True))
         run_s = time.perf_counter() - start
         return [Reranked(logits[place], run_s) for place in range(len(pairs))]
 

@@ -105,8 +105,7 @@ def prepare(
     given, settings = settings, derived(settings)
     captions = list(dict.fromkeys(pairs["text"].to_pylist()))
     encoder = _first_encoder(folder / "start", catalog, settings, captions, choose_size)
-    queries = _val_queries(catalog, settings)
-    texts = list(dict.fromkeys([*captions, *queries.values()]))
+    texts = list(dict.fromkeys([*captions, *(queries := _val_queries(catalog, settings)).values()]))
     number = {text: row for row, text in enumerate(texts)}
     cache = home / "cache" / (key := trunk_fingerprint(encoder, catalog))
     text_folder = cache / f"texts-{_text_key(texts, folder / 'start')}"

@@ -118,11 +118,11 @@ def prepare_run(
     """Features cached by Ray Data, pairs and `val`; see `prepare` and `within_budget`."""
     from xmodal.retrieval.embed import FeatureStore
     from xmodal.retrieval.ray_embed import embed_catalog, embed_matcher
-    from xmodal.training.budget import shorter_run, within_budget
+    from xmodal.training.budget import within_budget
     from xmodal.training.picture_size import size_chooser
     from xmodal.training.prepare import TEXT_SHARE, prepare
 
-    share = (1 - TEXT_SHARE) / catalog.n_products
+    share, actors = (1 - TEXT_SHARE) / catalog.n_products, settings.index.actors
 
     def embed(encoder: Path, out: Path, key: str) -> FeatureStore:
         return embed_catalog(
@@ -130,30 +130,29 @@ def prepare_run(
             encoder,
             out,
             what="trunk",
-            actors=settings.index.actors,
+            actors=actors,
             key=key,
             progress=lambda products: progress(share * products),
         )
 
-    def embed_teacher(matcher: Path) -> FeatureStore:
-        return embed_matcher(home, catalog, matcher, actors=settings.index.actors)
-
     plan = prepare(
-        home,
-        catalog,
-        settings,
-        run,
-        embed,
-        embed_teacher=embed_teacher,
+        *(home, catalog, settings, run, embed),
+        embed_teacher=lambda matcher: embed_matcher(home, catalog, matcher, actors=actors),
         choose_size=size_chooser(catalog, settings, shares),
         progress=progress,
     )
     folder = home / "runs" / run
-    plan = within_budget(plan, folder, catalog, settings, shares=shares)
-    if (shorter := shorter_run(folder)) is not None:
-        kept = train.Result.from_path(str(shorter)).checkpoint
-        plan = replace(plan, resume="" if kept is None else str(kept.path))
-    return plan
+    return _gone_on(within_budget(plan, folder, catalog, settings, shares=shares), folder)
+
+
+def _gone_on(plan: "TrainPlan", folder: Path) -> "TrainPlan":
+    """The plan, told where a run of a smaller budget stopped, if there is one."""
+    from xmodal.training.budget import shorter_run
+
+    if (shorter := shorter_run(folder)) is None:
+        return plan
+    kept = train.Result.from_path(str(shorter)).checkpoint
+    return replace(plan, resume="" if kept is None else str(kept.path))
 
 
 def fit_run(
