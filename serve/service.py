@@ -24,6 +24,7 @@ from serve.holder import Holder
 from serve.pictures import Pictures
 from serve.problems import Problem, body_of, invalid, problem_of
 from serve.reasons import add_words, shown_hit
+from serve.rules import RulesFile
 from serve.schemas import (
     BatchItem,
     ExplainAnswer,
@@ -100,6 +101,7 @@ class Service:
     ) -> None:
         """`collapse`: the attribute that requests may collapse by."""
         self.holder = Holder(home, open_shelf)
+        self.rules = RulesFile(home)
         self.desk = Desk(self.holder)
         self._deadline_ms, self._collapse = deadline_ms, collapse
         self._pictures = Pictures()
@@ -114,6 +116,7 @@ class Service:
             query, release_id = placed(query, request.cursor)
             if release_id not in self.holder.ids:
                 raise gone(release_id)
+        query = await self.rules.ruled(query)
         async with self.holder.use(release_id) as held:
             shelf = await _fresh(held.part)
             # In a thread: an attribute's values are read as numbers or dates when first named.
@@ -131,6 +134,7 @@ class Service:
         """Products near to others. Raises the errors that `problems.py` knows."""
         deadline_s = self._until(deadline_ms)
         async with self.holder.use() as held:
+            wish = await self.rules.hiding(wish)
             answer = await related(held.part.searcher.retriever, wish, deadline_s)
             return _answer(answer, held.release)
 
@@ -244,6 +248,7 @@ def _answer(answer: Answer, release: Release) -> SearchAnswer:
         degraded=list(answer.degraded),
         took_ms=dict(answer.took_ms),
         no_good_match=answer.no_good_match,
+        rules=list(answer.rules),
     )
 
 

@@ -18,6 +18,7 @@ from xmodal.errors import IndexDamaged
 
 Floats = NDArray[np.float32]
 Kind = Literal["chinese", "mixed", "latin"]
+KINDS: tuple[Kind, ...] = ("chinese", "mixed", "latin")
 RRF_K = 60  # Cormack's own; the result hardly moves with it
 POOL = 100  # candidates of either side
 

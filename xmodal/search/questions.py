@@ -20,7 +20,7 @@ from xmodal.index.facets import as_filter
 from xmodal.index.lexical import text_of
 from xmodal.index.version import Index
 from xmodal.retrieval.metrics import Qrels
-from xmodal.search.fusion import Kind, kind_of
+from xmodal.search.fusion import KINDS, Kind, kind_of
 
 MOST = 300  # queries of a kind: enough for the permutation test, seconds
 LEAST = 20  # of fewer nothing can be said
@@ -44,7 +44,7 @@ def ask(catalog: Catalog, index: Index) -> dict[Kind, Questions]:
     Judged queries come first; captions of `val` products' attributes fill up what is missing.
     Mixed ones are both, with some of their known words in the other language.
     """
-    found = {kind: Questions(kind != "chinese") for kind in ("chinese", "mixed", "latin")}
+    found = {kind: Questions(kind != "chinese") for kind in KINDS}
     variants = text_variants(lexicon(catalog.glossary()))
     for text, grades in (*_judged(catalog), *_captions(catalog, index)):
         other = vary(text, "mixed languages", 0, variants)

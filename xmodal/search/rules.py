@@ -226,7 +226,7 @@ class Ruling:
                         position += 1
                     taken[position] = place
         free = iter([place for place in order if place not in set(taken.values())])
-        found = []
+        found: list[int] = []
         while len(found) < len(order):
             place = taken.pop(len(found), None)
             place = next(free, None) if place is None else place
@@ -235,13 +235,12 @@ class Ruling:
         return found
 
     def named(self, text: str, products: Sequence[Shown]) -> list[str]:
-        """Ids of the rules that had something to do with these candidates, or with the text."""
+        """Ids of the rules that had to do with the text or with these candidates; all that hide."""
         ids = {product.product_id for product in products}
         found = [rule.id for rule in self.synonyms if _rewritten(rule, text) != text]
         found += [rule.id for rule in self.pins if ids & set(rule.products)]
-        for rule in (*self.moves, *self.hides):
-            found += [rule.id] if any(rule.means(product) for product in products) else []
-        return found
+        moves = [rule for rule in self.moves if any(map(rule.means, products))]
+        return found + [rule.id for rule in (*moves, *self.hides)]
 
 
 @dataclass(frozen=True)
