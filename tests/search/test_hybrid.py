@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 
 from tests.factories import tiny_encoder
-from tests.homes import embed, product_row, write_catalog
+from tests.homes import product_row, tiny_index, write_catalog
 from xmodal.catalog.judged import Queries, write_queries
-from xmodal.index.build import build_index
 from xmodal.index.version import open_index
 from xmodal.search.fusion import Fusion, Hybrid
 from xmodal.search.hybrid import ALONE, WAYS, judge, measure_hybrid
@@ -22,12 +21,7 @@ def planted(folder, titles, queries, lang="en"):
     qrels = {text: {f"p{n:03d}": 1} for n, text in enumerate(queries)}
     judged = Queries({q: q for q in qrels}, {}, qrels, dict.fromkeys(qrels, lang))
     write_queries(folder / "c1" / "judged", "val", judged)
-    encoder = tiny_encoder()
-    store = embed(catalog, encoder, folder / "store")
-    folders = folder / "indexes"
-    return catalog, build_index(
-        store, catalog, encoder, "e0", folders, measure_words=measure_hybrid
-    )
+    return catalog, tiny_index(folder, catalog, tiny_encoder(), measure_words=measure_hybrid)
 
 
 def numbered(form):

@@ -77,13 +77,13 @@ def build_index(
     encoder_fingerprint: str,
     indexes: Path,
     *,
-    measure_words: MeasureWords = lambda _index, _encoder, _catalog: {},
+    measure_words: MeasureWords | None = None,
 ) -> Index:
     """Publish `<indexes>/<id>` and return it opened; a damaged one in its place is replaced.
 
     Args:
         store: what="vector+tokens" of every picture of `catalog`, made by `encoder`.
-        measure_words: what words add to the vectors, by kind of query; goes to the facts.
+        measure_words: says what words add to the vectors, by kind of query, for the facts.
 
     Raises:
         IndexDamaged: `store` was not made by this encoder of this catalogue.
@@ -107,7 +107,8 @@ def build_index(
                 f"only {facts.self_found:.0%} of the sample's products find themselves"
             )
         prove_encoder(index, encoder, catalog)
-        facts = _with_words(facts, index, measure_words(index, encoder, catalog))
+        hybrid = measure_words(index, encoder, catalog) if measure_words else {}
+        facts = _with_words(facts, index, hybrid)
         write_json_atomic(beside / FACTS, facts.as_json())
     return open_index(folder, encoder_fingerprint)
 

@@ -79,6 +79,9 @@ class Index:
     def among(self, query_D: Floats, product_rows: Rows, kind: Kind = "text") -> Hits:
         """These products alone, best first, scored as `search` does."""
         row_mask_N = np.isin(self.product_row_N, product_rows)
+        if not row_mask_N.any():
+            none = np.empty(0, np.int64)
+            return Hits(none, none, np.empty(0, np.float32))
         bitmap = np.packbits(row_mask_N, bitorder="little")
         return self._best_of_each(*self._nearest(query_D, int(row_mask_N.sum()), bitmap, kind))
 

@@ -39,6 +39,7 @@ from xmodal.registry.trained import rerank_tracked, train_tracked, tune_tracked
 from xmodal.retrieval.metrics import means, per_query
 from xmodal.retrieval.ray_embed import embed_matcher
 from xmodal.retrieval.store import vector_folder
+from xmodal.search.hybrid import measure_hybrid
 from xmodal.settings import Settings
 from xmodal.training.baseline import make_base
 from xmodal.training.names import run_name
@@ -203,6 +204,7 @@ class Flow:
                     matcher,
                     actors=self.settings.index.actors,
                     progress=bar.advance,
+                    measure_words=measure_hybrid,
                 )
             return {"id": index.facts.id, "folder": str(self.home / "indexes" / index.facts.id)}
 
