@@ -57,8 +57,9 @@ class Question(BaseModel):
     score, which the reranker's begins with."""
     hybrid: bool | None = Field(default=None, strict=True)
     """Let words of titles and attributes count beside the vectors, for one plain text; by default
-    where it was measured to help on the shop's own `val` queries (`hybrid` in the index's facts).
-    The reranker, where it is asked, has the last word on what either has found."""
+    where it was measured to help on the shop's own `val` queries of this kind (Chinese, mixed,
+    Latin), with and without the reranker apart. The reranker, where it is asked, has the last word
+    on what either has found."""
     deadline_ms: Deadline | None = None
     """Time for the answer; one that would miss it degrades and says so in `degraded`."""
 

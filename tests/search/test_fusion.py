@@ -1,5 +1,7 @@
 """xmodal/search/fusion.py: two orders made one, by formulas worked out by hand."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -7,7 +9,8 @@ from xmodal.errors import IndexDamaged
 from xmodal.search.fusion import Fusion, Hybrid, Worth, kind_of
 
 COSINES = np.array([0.9, 0.5, 0.1], np.float32)
-ON = Worth(True, "weights", 0.3, 100, 0.4, 0.5, 0.1, 0.05, 0.15, 0.001)
+GOT = Worth("weights", 0.3, 100, 0.4, 0.5, 0.1, 0.05, 0.15, 0.001)
+ON = replace(GOT, is_on=True)
 
 
 def test_reciprocal_ranks_are_added():
@@ -47,13 +50,18 @@ def test_a_text_is_of_one_kind(text, kind):
 
 
 def test_only_what_helped_is_on_unless_the_request_says_so():
-    hybrid = Hybrid({"chinese": ON, "latin": Worth(False, "rrf", 0, 9, 0, 0, 0, 0, 0, 1)})
-    assert hybrid.choose("红色", None) == Fusion("weights", 0.3)
-    assert hybrid.choose("红色", False) is None
-    assert hybrid.choose("red", None) is None
-    assert hybrid.choose("red", True) == Fusion("rrf")
-    assert hybrid.choose("nike 鞋", None) is None  # nobody measured it
-    assert hybrid.choose("nike 鞋", True) == Fusion("rrf")
+    def choose(text, wish, is_reranked=False):
+        return hybrid.choose(text, wish, is_reranked=is_reranked)
+
+    hybrid = Hybrid({"chinese": ON, "latin": replace(GOT, share=0.0)})
+    assert choose("红色", None) == Fusion("weights", 0.3)
+    assert choose("红色", None, is_reranked=True) is None
+    assert choose("红色", True, is_reranked=True) == Fusion("weights", 0.3)
+    assert choose("红色", False) is None
+    assert choose("red", None) is None
+    assert choose("red", True) == Fusion("rrf")
+    assert choose("nike 鞋", None) is None  # nobody measured it
+    assert choose("nike 鞋", True) == Fusion("rrf")
 
 
 def test_facts_are_read_as_they_were_written():

@@ -1,14 +1,16 @@
 """xmodal/search/hybrid.py: words are on where they help on planted shops, and only there."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from tests.factories import tiny_encoder
-from tests.homes import product_row, tiny_index, write_catalog
+from tests.homes import product_row, tiny_index, tiny_reranker, write_catalog
 from xmodal.catalog.judged import Queries, write_queries
 from xmodal.index.version import open_index
 from xmodal.search.fusion import Fusion, Hybrid
-from xmodal.search.hybrid import ALONE, WAYS, judge, measure_hybrid
+from xmodal.search.hybrid import ALONE, WAYS, decided, judge, measure_hybrid
 from xmodal.search.questions import ask
 
 PRODUCTS = 48
@@ -88,10 +90,38 @@ def test_titles_that_became_queries_are_not_asked(tmp_path):
     assert ask(catalog, index) == {}
 
 
+def test_words_that_lose_by_all_that_is_indexed_stay_off():
+    worth = replace(judge(noise_with(Fusion("rrf"))), served_gain=0.1)
+    assert worth.gain > 0
+    assert decided(worth, 0.01, 1.0).is_on
+    assert not decided(replace(worth, served_gain=-0.1), 0.01, 1.0).is_on
+    assert not decided(worth, 0.06, 1.0).is_on
+
+
+def test_reranked_answers_are_decided_apart():
+    worth = replace(judge(noise_with(Fusion("rrf"))), served_gain=0.1)
+    assert not decided(worth, 0.01, 0.01).is_on_reranked
+    second = decided(replace(worth, reranked_gain=0.1), 1.0, 0.01)
+    assert (second.is_on, second.is_on_reranked) == (False, True)
+
+
+def noise_with(better):
+    return {way: {f"q{n}": 0.4 + 0.2 * (way == better) for n in range(40)} for way in WAYS}
+
+
+def test_the_reranker_is_judged_too(tmp_path, monkeypatch):
+    monkeypatch.setattr("xmodal.search.trial.DEPTH", 3)  # so that it does not see all there is
+    catalog, index = planted(tmp_path, numbered("acme shoe {n} blue"), numbered("shoe blue {n}"))
+    encoder = tiny_encoder()
+    found = measure_hybrid(index, encoder, catalog, tiny_reranker(encoder))["latin"]
+    assert found["reranked_gain"] != 0.0
+    assert 0 < found["reranked_p_value"] <= 1
+
+
 def test_a_way_that_wins_by_chance_on_one_half_gains_nothing():
     values = {way: {f"q{n}": 0.5 for n in range(40)} for way in WAYS}
-    assert judge(values).method == "weights"
-    assert not judge(values).is_on
+    assert judge(values).fusion == ALONE
+    assert not decided(judge(values), 0.0, 0.0).is_on
     lucky = values | {Fusion("rrf"): {f"q{n}": float(n % 2) for n in range(40)}}
     assert judge(lucky).p_value > 0.05
 

@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -172,6 +173,14 @@ def test_a_fault_names_rule_and_field(rule, said):
 def test_what_is_no_file_of_rules_is_told_so(text):
     with pytest.raises(RulesError, match="rules.json"):
         read_rules(text)
+
+
+def test_the_example_of_the_documentation_is_a_file_of_rules():
+    page = (Path(__file__).parents[2] / "docs" / "rules.md").read_text()
+    example = page.split("```json\n")[1].split("```")[0]
+    assert {rule.action for rule in read_rules(example).rules} == {
+        *("pin", "boost", "bury", "hide", "synonyms"),
+    }
 
 
 def test_no_rule_is_no_rule():

@@ -103,9 +103,8 @@ def build_index(
         index = Index(beside, facts)
         facts = replace(facts, self_found=self_found(index), recall=measure_recall(index))
         if facts.self_found < LEAST_SELF_FOUND:
-            raise IndexDamaged(
-                f"only {facts.self_found:.0%} of the sample's products find themselves"
-            )
+            found = f"{facts.self_found:.0%}"
+            raise IndexDamaged(f"only {found} of the sample's products find themselves")
         prove_encoder(index, encoder, catalog)
         hybrid = measure_words(index, encoder, catalog) if measure_words else {}
         facts = _with_words(facts, index, hybrid)

@@ -79,10 +79,12 @@ class IndexFacts:
 def _worth(found: Mapping[str, Any]) -> str:
     """What words add to the vectors, for a person."""
     share = f" {found['share']:g}" if found["method"] == "weights" else ""
+    on = ["off", "on"][found["is_on"]]
+    second = ["off", "on"][found["is_on_reranked"]]
     return (
-        f"{'on' if found['is_on'] else 'off'}: MRR@10 {found['vectors']:.3f} -> "
-        f"{found['fused']:.3f} ({found['gain']:+.3f}, p {found['p_value']:.3f}) by "
-        f"{found['method']}{share}, {found['queries']} queries of val"
+        f"{on}: MRR@10 {found['vectors']:.3f} -> {found['fused']:.3f} ({found['gain']:+.3f}, "
+        f"p {found['p_value']:.3f}) by {found['method']}{share}, {found['queries']} queries; "
+        f"reranked {second}: {found['reranked_gain']:+.3f}, p {found['reranked_p_value']:.3f}"
     )
 
 

@@ -50,7 +50,6 @@ class Fusion:
 class Worth:
     """What words add to the vectors for one kind of query, on `val` queries."""
 
-    is_on: bool
     method: Literal["rrf", "weights"]
     share: float
     queries: int
@@ -63,7 +62,14 @@ class Worth:
     high: float
     """95 % interval of the gain."""
     p_value: float
-    """Of all kinds together, by Holm."""
+    """Of all tries together, by Holm."""
+    served_gain: float = 0.0
+    """By all words that are indexed, with the way that was fitted."""
+    reranked_gain: float = 0.0
+    """Of answers that the matcher's reranker puts in order."""
+    reranked_p_value: float = 1.0
+    is_on: bool = False
+    is_on_reranked: bool = False
 
     @property
     def fusion(self) -> Fusion:
@@ -89,16 +95,20 @@ class Hybrid:
         except TypeError as error:
             raise IndexDamaged(f"index.json: hybrid is unreadable ({error}); build anew") from error
 
-    def choose(self, text: str, wish: bool | None) -> Fusion | None:
+    def choose(self, text: str, wish: bool | None, *, is_reranked: bool) -> Fusion | None:
         """How to fuse for `text`; None: vectors alone.
 
         Args:
             wish: what the request says; None: only where it was measured to help.
+            is_reranked: whether the reranker puts the answer in order, which may need no words.
         """
         worth = self.measured.get(kind_of(text))
-        if wish is False or (wish is None and (worth is None or not worth.is_on)):
-            return None
-        return Fusion() if worth is None else worth.fusion
+        if worth is None:
+            return Fusion() if wish else None
+        if wish:
+            return worth.fusion if worth.share or worth.method == "rrf" else Fusion()
+        helps = worth.is_on_reranked if is_reranked else worth.is_on
+        return worth.fusion if wish is None and helps else None
 
 
 def kind_of(text: str) -> Kind:

@@ -3,8 +3,9 @@
     judged queries of people, captions of attributes -> chinese, mixed, latin
 
 A query made of a product's own title finds it by words however bad the vectors are: it proves
-nothing. So Latin and mixed queries are asked of titles alone, and none that a relevant product's
-text holds as it stands.
+nothing. So captions of attributes, and all Latin and mixed queries, are asked of titles alone; a
+Chinese query that people judged is asked of all that is indexed; and none is asked that a relevant
+product's text holds as it stands.
 """
 
 from collections.abc import Iterator, Mapping
@@ -33,8 +34,8 @@ Mined = tuple[str, dict[str, int]]  # a text, and the grades of its products
 class Questions:
     """Queries of one kind, with their grades."""
 
-    titles_only: bool
-    texts: dict[str, str] = field(default_factory=dict)
+    of_titles: dict[str, bool] = field(default_factory=dict)
+    """Text to whether it is asked of titles alone."""
     qrels: Qrels = field(default_factory=dict)
 
 
@@ -44,16 +45,19 @@ def ask(catalog: Catalog, index: Index) -> dict[Kind, Questions]:
     Judged queries come first; captions of `val` products' attributes fill up what is missing.
     Mixed ones are both, with some of their known words in the other language.
     """
-    found = {kind: Questions(kind != "chinese") for kind in KINDS}
+    found = {kind: Questions() for kind in KINDS}
     variants = text_variants(lexicon(catalog.glossary()))
-    for text, grades in (*_judged(catalog), *_captions(catalog, index)):
+    mined = [(True, one) for one in _judged(catalog)]
+    mined += [(False, one) for one in _captions(catalog, index)]
+    for is_judged, (text, grades) in mined:
         other = vary(text, "mixed languages", 0, variants)
         for form in (text, other) if other else (text,):
-            one = found[kind_of(form)]
-            is_wanted = len(one.texts) < MOST and form not in one.texts
-            if is_wanted and not _is_copied(form, grades, index, titles_only=one.titles_only):
-                one.texts[form], one.qrels[form] = form, grades
-    return {kind: one for kind, one in found.items() if len(one.texts) >= LEAST}
+            kind = kind_of(form)
+            one, of_titles = found[kind], not (is_judged and kind == "chinese")
+            is_wanted = len(one.qrels) < MOST and form not in one.qrels
+            if is_wanted and not _is_copied(form, grades, index, of_titles=of_titles):
+                one.of_titles[form], one.qrels[form] = of_titles, grades
+    return {kind: one for kind, one in found.items() if len(one.qrels) >= LEAST}
 
 
 def _judged(catalog: Catalog) -> Iterator[Mined]:
@@ -83,7 +87,7 @@ def _captions(catalog: Catalog, index: Index) -> Iterator[Mined]:
             yield text, dict.fromkeys(ids, 1)
 
 
-def _is_copied(text: str, grades: Mapping[str, int], index: Index, *, titles_only: bool) -> bool:
+def _is_copied(text: str, grades: Mapping[str, int], index: Index, *, of_titles: bool) -> bool:
     """Whether the indexed text of a relevant product holds the query as it stands."""
     asked = fold(text)
     for product_id in [one for one, grade in grades.items() if grade > 0][:_LOOKED_AT]:
@@ -91,7 +95,7 @@ def _is_copied(text: str, grades: Mapping[str, int], index: Index, *, titles_onl
         if row is None:
             continue
         product = index.products.product(row)
-        whole = product.title if titles_only else text_of(product.title, product.attributes)
+        whole = product.title if of_titles else text_of(product.title, product.attributes)
         if asked in fold(whole):
             return True
     return False

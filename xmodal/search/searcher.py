@@ -185,7 +185,8 @@ class Searcher:
         """How words count beside the vector; None: not at all, or there is more than one text."""
         if self.hybrid is None or not query.text or not query.is_plain:
             return None
-        return self.hybrid.choose(query.text, query.hybrid)
+        is_reranked = query.wants_rerank and self.reranker is not None
+        return self.hybrid.choose(query.text, query.hybrid, is_reranked=is_reranked)
 
     def _lacking(self, query: Query) -> list[str]:
         """What was asked for and this release, or this query, cannot have."""
