@@ -49,6 +49,8 @@ class RulesFile:
             facts = self._path.stat()
         except FileNotFoundError:
             return None
+        except OSError:  # what is wrong with it is said when it is read
+            return -1, -1, -1
         return facts.st_mtime_ns, facts.st_size, facts.st_ino
 
     def _read(self) -> None:

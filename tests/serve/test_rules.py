@@ -178,6 +178,14 @@ def test_a_bad_file_keeps_the_old_rules_and_is_named(client, ruled, home):
     assert client.get("/readyz").json()["problem"] is None
 
 
+def test_what_is_no_file_is_named_too(client, home):
+    (home / "rules.json").mkdir()
+    assert ask(client)["rules"] == []
+    assert "directory" in client.get("/readyz").json()["problem"]
+    (home / "rules.json").rmdir()
+    assert client.get("/readyz").json()["problem"] is None
+
+
 def test_products_changed_since_meet_the_rules(tmp_path):
     tiny_home(tmp_path)
     with serving(tmp_path) as client:

@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from typing import Annotated, Any, Literal, Self
 
 import numpy as np
@@ -61,7 +62,7 @@ class Asked(_Form):
         """Whether a query of that text ("" for a picture) is meant."""
         if self.exact is not None:
             return fold(text) == fold(self.exact)
-        return self.contains is None or bool(_pattern(self.contains).search(fold(text)))
+        return self.contains is None or bool(_pattern(fold(self.contains)).search(fold(text)))
 
 
 class Within(_Form):
@@ -283,7 +284,7 @@ def read_rules(text: str) -> Rules:
     """The rules of a file's text. Raises RulesError naming the rule and its field."""
     try:
         document = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise RulesError(f"rules.json is not JSON: {error}") from error
     try:
         rules = _File.model_validate(document).rules
@@ -339,9 +340,11 @@ def _rewritten(rule: Synonyms, text: str) -> str:
     return found
 
 
+@lru_cache(maxsize=4096)
 def _pattern(words: str) -> re.Pattern[str]:
     """Words as a whole, in any case, however they are spaced; Chinese has no gaps to look for."""
     spaced = r"\s+".join(re.escape(word) for word in words.split())
-    start = "" if is_chinese(words[0]) else r"(?<!\w)"
-    stop = "" if is_chinese(words[-1]) else r"(?!\w)"
+    letter = r"[^\W\u3400-\u9fff]"  # or digit, but no Han character: 红色sneakers has two words
+    start = "" if is_chinese(words[0]) else f"(?<!{letter})"
+    stop = "" if is_chinese(words[-1]) else f"(?!{letter})"
     return re.compile(f"{start}{spaced}{stop}", re.IGNORECASE)
