@@ -17,10 +17,10 @@ export RAY_SERVE_HAPROXY_NBTHREAD ?= 1
 export RAY_AUTH_MODE ?= token
 export RAY_USAGE_STATS_ENABLED ?= 0
 
-.PHONY: help setup demo down shop serve test lint bench docs
+.PHONY: help setup demo down shop serve test lint bench bench-serve docs
 
 help:  ## list the commands
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' Makefile
 
 setup: $(READY)  ## make .venv with everything in it (once; a second run installs nothing)
 
@@ -58,6 +58,9 @@ lint: $(READY)  ## format, rules, types, floors
 
 bench: $(READY)  ## every question in benchmarks/, each with its ratio
 	@for file in benchmarks/bench_*.py; do echo "== $$file"; $(PY) $$file $(ARGS) || exit 1; done
+
+bench-serve: $(READY)  ## throughput and latency of the service under load: make bench-serve CONFIG=...
+	$(PY) benchmarks/bench_serve.py --config $(CONFIG) $(ARGS)
 
 docs: $(READY)  ## write docs/settings.md, docs/help.md and docs/openapi.json anew
 	$(PY) docs/generate.py

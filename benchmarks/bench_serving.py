@@ -82,7 +82,7 @@ async def _compare(client: Any, home: Path, settings: Any, count: int) -> dict[s
         "p95_ms": {name: round(v[int(len(v) * 0.95)], 2) for name, v in timed.items()},
         "queries": len(texts),
         "degraded": degraded,
-        "products": shelf.products.count,
+        "products": shelf.live.products.count,
         "reranked": settings.serve.rerank_depth if shelf.searcher.reranker else 0,
         "release": release.id,
         "code": fingerprint.code_version(),

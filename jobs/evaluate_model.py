@@ -4,8 +4,9 @@
         --queries queries.json --run-out run.json [--rerank] [--gallery product] [--split dev]
 
 Reads {query: {product_id: grade}}; leaves {query: {product_id: score}}, 100 best a query. The
-gallery is every product with a picture, by its pictures alone. Needs no Ray; vectors that the
-home has are used, others are made in this process and kept.
+gallery is every product with a picture, by its pictures alone; with --gallery product by its text
+too (title and attributes as the matcher weighs them, or else the title), and pictures alone beside
+it. Needs no Ray; vectors that the home has are used, others are made in this process and kept.
 """
 
 import sys
@@ -39,7 +40,7 @@ def _run(job: Job) -> int:
     from xmodal.catalog.judged import read_queries
     from xmodal.evaluation.gallery import open_gallery
     from xmodal.evaluation.places import find_catalog, find_vectors, quarantined
-    from xmodal.evaluation.single import evaluate_file
+    from xmodal.evaluation.single import beside_pictures, evaluate_file
     from xmodal.matcher.saved import load_matcher
     from xmodal.registry.named import matcher_folder
     from xmodal.storage import write_json_atomic
@@ -52,10 +53,14 @@ def _run(job: Job) -> int:
     queries = read_queries(args.queries, known, quarantined(catalog))
     with progress("embed", catalog.n_products) as bar:
         store = find_vectors(job.home, matcher, catalog, bar.advance)
-    gallery = open_gallery(catalog, store, matcher.encoder, args.gallery, args.split)
+    place = catalog, store, matcher.encoder, args.gallery, args.split
+    gallery = open_gallery(*place, weights=matcher.fields)
     candidates = settings.reranker.candidates if args.rerank else 0
     found = evaluate_file(matcher, queries, catalog, gallery, store, candidates=candidates)
     write_json_atomic(args.run_out, found.run)
+    given = {"split": args.split, "candidates": candidates}
+    is_text = args.gallery == "product"
+    beside = beside_pictures(found, matcher, queries, catalog, store, **given) if is_text else {}
     table(
         f"{args.model} on {args.queries.name}",
         {
@@ -64,6 +69,7 @@ def _run(job: Job) -> int:
             "judgements outside the gallery": found.outside,
             "reranked": f"{candidates} a query" if candidates else "no",
             **{name: f"{value:.4f}" for name, value in found.means.items()},
+            **{f"{name} against pictures alone": one.said for name, one in beside.items()},
             "run": args.run_out,
         },
     )

@@ -7,6 +7,7 @@ from fastapi import FastAPI, Query, Request
 from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, Response
 from fastapi.staticfiles import StaticFiles
+from prometheus_client import CONTENT_TYPE_LATEST
 
 from serve.embeddings import EmbeddingsAnswer, EmbeddingsRequest
 from serve.limits import Limits
@@ -27,6 +28,7 @@ from serve.schemas import (
     SuggestAnswer,
 )
 from serve.service import Service, as_wish
+from serve.telemetry import Counted
 from xmodal import __version__
 from xmodal.search.query import Related
 
@@ -62,6 +64,7 @@ def make_api(service: Service) -> FastAPI:
     )
     add_handlers(api)
     api.add_middleware(Limits)
+    api.add_middleware(Counted, service=service)
     _add_search(api, service)
     _add_products(api, service)
     add_changes(api, service, _ERRORS)
@@ -158,6 +161,11 @@ def _add_health(api: FastAPI, service: Service) -> None:
             return render(Problem(503, "not_ready", "no release is open yet"))
         problem = service.holder.problem or live.part.live.problem or service.rules.problem
         return Health(status="ready", release=live.release.id, problem=problem)
+
+    @api.get("/metrics", include_in_schema=False)
+    def metrics() -> Response:
+        """For Prometheus."""
+        return Response(service.telemetry.text(), media_type=CONTENT_TYPE_LATEST)
 
 
 def _add_pages(api: FastAPI) -> None:

@@ -18,6 +18,7 @@ from serve.stage import limit_threads
 from xmodal.registry.pointer import Release
 from xmodal.search.opened import Parts
 from xmodal.search.searcher import Searcher
+from xmodal.search.shared import CachedEncoder
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ class Gateway:
 def _remote(home: Path, depth: int, stages: Stages) -> Any:
     def make_searcher(release: Release, parts: Parts) -> Searcher:
         return Searcher(
-            RemoteEncoder(stages.encoder, release.id),
+            CachedEncoder(RemoteEncoder(stages.encoder, release.id)),
             RemoteRetriever(stages.retriever, release.id),
             RemoteReranker(stages.reranker, release.id) if parts.has_reranker else None,
             depth,

@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from serve.problems import Problem, render
 from serve.schemas import MAX_BODY_BYTES
 
-ALWAYS = ("/healthz", "/readyz")  # a service that is busy is well, and has to say so
+ALWAYS = ("/healthz", "/readyz", "/metrics")  # a service that is busy is well, and has to say so
 Message = MutableMapping[str, Any]
 
 

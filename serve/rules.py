@@ -10,8 +10,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from xmodal.errors import RulesError
+from xmodal.index.products import Product
 from xmodal.search.query import Query, Related
-from xmodal.search.rules import Rules, read_rules
+from xmodal.search.rules import Rules, Shown, read_rules
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +39,11 @@ class RulesFile:
         """The wish with the rules that hold for it now: those for a certain text do not."""
         await self.follow()
         return replace(wish, rules=self._rules.at(datetime.now(UTC), ""))
+
+    def shows(self, product: Product, query: Query) -> bool:
+        """Whether no rule that was read last hides the product from the query."""
+        ruling = self._rules.at(datetime.now(UTC), query.text or "")
+        return not ruling.hidden(Shown(product.product_id, product.attributes, product.price))
 
     async def follow(self) -> None:
         """Read the file if it is another than before: a look at its facts if it is not."""

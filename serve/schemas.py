@@ -175,6 +175,7 @@ class SearchAnswer(BaseModel):
     degraded: list[str]
     """`rerank_fewer`: fewer candidates than usual; `rerank_skipped`: none; `rerank_unavailable`:
     asked for, and this release has no reranker; `words_skipped`: no time to weigh words;
+    `cached_answer`: no time at all, so this is what the same search found before;
     `hybrid_unavailable`: asked for, and this index has no words, or the query is no plain text."""
     took_ms: dict[str, float]
     """Milliseconds by stage, and `total`."""

@@ -15,6 +15,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from serve.answers import Answers
 from serve.asked import check_fields, counted, cursor_of, gone, placed, query_of
 from serve.changes import Desk
 from serve.embeddings import EmbeddingsAnswer, EmbeddingsRequest, embed
@@ -35,6 +36,7 @@ from serve.schemas import (
     SearchRequest,
     WordWeight,
 )
+from serve.telemetry import Telemetry
 from serve.titles import LiveTitles
 from xmodal.catalog.store import Catalog
 from xmodal.errors import XmodalError
@@ -104,12 +106,32 @@ class Service:
         self.rules = RulesFile(home)
         self.desk = Desk(self.holder)
         self._deadline_ms, self._collapse = deadline_ms, collapse
+        self._answers = Answers()
+        self.telemetry = Telemetry(self._now)
         self._pictures = Pictures()
         self._pool = ThreadPoolExecutor(PICTURE_THREADS, "pictures")
         self._typing = ThreadPoolExecutor(1, "suggest")  # one: the first call makes the suggester
 
     async def search(self, request: SearchRequest) -> SearchAnswer:
         """Answer one request. Raises the errors that `problems.py` knows."""
+        live = self.holder.live
+        if live is None:
+            return await self._search(request)
+        await self.rules.follow()
+        there = partial(self._is_shown, live.part.live, request)
+        work = partial(self._search, request)
+        found = await self._answers.answer(request, work, live.release.id, there)
+        self.telemetry.searched(found)
+        return found
+
+    def _is_shown(self, products: LiveProducts, request: SearchRequest, product_id: str) -> bool:
+        """Whether the shop still has a product and no rule hides it from such a request."""
+        if product_id not in products:
+            return False
+        query = query_of(request, self._collapse)
+        return self.rules.shows(products.product(product_id), query)
+
+    async def _search(self, request: SearchRequest) -> SearchAnswer:
         deadline_s = self._until(request.deadline_ms)
         query, release_id = query_of(request, self._collapse), None
         if request.cursor is not None:
@@ -209,6 +231,10 @@ class Service:
                 found = pictures[number]
                 self._pictures.keep(key, found)
             return Picture(found, f'"{name}-{row}-{number}"')
+
+    def _now(self) -> tuple[str, Searcher] | None:
+        live = self.holder.live
+        return None if live is None else (live.release.id, live.part.searcher)
 
     def _until(self, deadline_ms: int | None) -> float:
         return time.time() + (deadline_ms or self._deadline_ms) / 1000

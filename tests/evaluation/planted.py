@@ -28,17 +28,18 @@ def judged_as(
     shown_as: Callable[[dict[str, object]], str],
     *,
     hears: Callable[[str], str] = str,
+    part: str = "dev",
 ) -> Judged:
     """One contender, `tuned`, for whom a product's picture means the text `shown_as(product)`.
 
     `hears` is what the encoder makes of a query's text before it reads it.
     """
-    catalog = make_catalog(folder / "catalog", products, {"dev": queries})
+    catalog = make_catalog(folder / "catalog", products, {part: queries})
     encoder = tiny_encoder([shown_as(product) for product in products] + list(queries))
     contender = _contender(folder / "store", encoder, catalog, [shown_as(p) for p in products])
     read = encoder.inputs.texts
     encoder.inputs.texts = lambda texts: read([hears(text) for text in texts])
-    found = evaluate([contender], catalog, ["dev"], SETTINGS)
+    found = evaluate([contender], catalog, [part], SETTINGS)
     return Judged([contender], catalog, found, SETTINGS)
 
 

@@ -7,6 +7,7 @@ from tests.catalogs import make_catalog, make_product
 from tests.factories import make_picture, tiny_encoder
 from xmodal.errors import QueriesError
 from xmodal.evaluation.gallery import check_titles, open_gallery
+from xmodal.matcher.fields import FieldWeights
 from xmodal.retrieval.embed import embed_here, embed_texts
 from xmodal.retrieval.store import Plan
 
@@ -55,6 +56,25 @@ def test_with_titles_a_vector_is_picture_plus_title(shop):
 def test_without_a_title_it_stays_the_picture(shop):
     gallery = open_gallery(*shop, "product")
     np.testing.assert_allclose(gallery.vector_ND[2], shop[1].column("vector")[2], atol=1e-6)
+
+
+WEIGHTS = FieldWeights({"picture": 0.5, "title": 0.3, "attributes": 0.2})
+
+
+def test_with_learnt_weights_a_product_is_one_vector_of_all_its_fields(shop):
+    catalog, store, encoder = shop
+    gallery = open_gallery(catalog, store, encoder, "product", weights=WEIGHTS)
+    assert gallery.product_row_N.tolist() == list(range(1, 12))
+    mean = store.column("vector")[:2].sum(axis=0)  # p001 has two pictures, the store's first
+    title, colour = embed_texts(encoder, ["blue shoe 1", "blue"])
+    whole = 0.5 * mean / np.linalg.norm(mean) + 0.3 * title + 0.2 * colour
+    np.testing.assert_allclose(gallery.vector_ND[0], whole / np.linalg.norm(whole), atol=1e-5)
+    np.testing.assert_array_equal(gallery.store_row_N[:2], [0, 2])  # its first picture, p002's
+
+
+def test_weights_change_nothing_of_pictures_alone(shop):
+    gallery = open_gallery(*shop, weights=WEIGHTS)
+    np.testing.assert_array_equal(gallery.vector_ND, shop[1].column("vector"))
 
 
 def test_a_query_that_is_its_products_title_is_refused():

@@ -31,6 +31,8 @@ def hook(event, args):
         name = frame.f_code.co_filename
         if name.startswith("<frozen importlib"):
             return  # an import in between: what a library does is its own business
+        if "/pydantic/plugin/" in name:
+            return  # which looks for plug-ins when the first model of a process is made
         if name.startswith(root + os.sep) and ".venv" not in name:
             seen.append(f"{name}:{frame.f_lineno} {event} {args[:1]}")
             return

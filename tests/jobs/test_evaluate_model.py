@@ -8,6 +8,7 @@ import pytest
 
 from tests.catalogs import make_catalog, make_product
 from tests.factories import tiny_encoder
+from xmodal.matcher.fields import FieldWeights
 from xmodal.matcher.saved import save_matcher
 from xmodal.retrieval.metrics import means, per_query
 
@@ -67,6 +68,33 @@ def test_a_uri_is_a_place_too(run, shop):
 def test_a_split_narrows_the_gallery(run):
     code, found = run("--split", "dev")
     assert (code, {len(answer) for answer in found.values()}) == (0, {6})
+
+
+def test_a_gallery_with_text_is_shown_beside_pictures_alone(run, capsys):
+    alone = means(per_query(run()[1], QUERIES))["mrr@10"]
+    both = means(per_query(run("--gallery", "product")[1], QUERIES))["mrr@10"]
+    assert f"; {alone:.4f} -> {both:.4f})" in capsys.readouterr().out
+
+
+@pytest.fixture(scope="module")
+def weighed(shop):
+    """A matcher that weighs the fields of a product."""
+    weights = FieldWeights({"picture": 0.1, "title": 0.1, "attributes": 0.8})
+    save_matcher(shop / "weighed", tiny_encoder(), fields=weights)
+    return shop / "weighed"
+
+
+def test_learnt_weights_are_used(run, weighed):
+    code, found = run("--gallery", "product", model=weighed, queries={"red bag": {"p000": 1}})
+    assert (code, len(found["red bag"])) == (0, 100)
+    assert found != run("--gallery", "product", queries={"red bag": {"p000": 1}})[1]
+
+
+def test_a_query_that_is_a_searched_line_of_attributes_is_refused(run, weighed, capsys):
+    code, _ = run("--gallery", "product", model=weighed, queries={"Red": {"p000": 1}})
+    assert code == 2
+    assert "are the line of attributes of a product that they judge" in capsys.readouterr().err
+    assert run("--gallery", "product", queries={"Red": {"p000": 1}})[0] == 0
 
 
 BAD = [

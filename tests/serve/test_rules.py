@@ -11,6 +11,7 @@ from serve.api import make_api
 from serve.service import Service
 from serve.shelves import fused
 from tests.homes import tiny_home
+from xmodal.errors import Overloaded
 
 PRODUCTS = 40
 
@@ -27,6 +28,7 @@ def client(home):
     service = Service(home, fused(home, depth=10), deadline_ms=30_000)
     with TestClient(make_api(service), raise_server_exceptions=False) as client:
         client.portal.call(service.holder.start)
+        client.service = service
         yield client
         client.portal.call(service.holder.stop)
 
@@ -176,6 +178,18 @@ def test_a_bad_file_keeps_the_old_rules_and_is_named(client, ruled, home):
     assert "rules.json, rule 'r0', field 'until'" in ready["problem"]
     ruled()
     assert client.get("/readyz").json()["problem"] is None
+
+
+def test_an_answer_from_memory_hides_what_is_hidden_now(client, ruled, monkeypatch):
+    async def full(request):
+        raise Overloaded("full")
+
+    before = ask(client, text="some bag")
+    ruled({"action": "hide", "products": ids(before)[1:2], "query": {"contains": "bag"}})
+    monkeypatch.setattr(client.service, "_search", full)
+    kept = ask(client, text="some bag")
+    assert kept["degraded"] == ["cached_answer"]
+    assert ids(kept) == [one for one in ids(before) if one != ids(before)[1]]
 
 
 def test_what_is_no_file_is_named_too(client, home):

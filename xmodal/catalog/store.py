@@ -110,6 +110,11 @@ class Catalog:
         empty = pa.schema([PRODUCT.field(name) for name in wanted]).empty_table()
         return pa.concat_tables([empty, *tables]).combine_chunks()
 
+    def ids_of(self, split: str) -> set[str]:
+        """Ids of the products of a split."""
+        table = self.products(["product_id", "split"])
+        return set(table.filter(pc.equal(table["split"], split))["product_id"].to_pylist())
+
     def rows(self, columns: Sequence[str]) -> Iterator[dict[str, Any]]:
         """Yield all products in global order, a batch in memory at a time; attributes as a dict."""
         for path, _ in self._files():

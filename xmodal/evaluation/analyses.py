@@ -16,6 +16,7 @@ from xmodal.evaluation.embedding_map import embedding_map
 from xmodal.evaluation.explanations import explanations
 from xmodal.evaluation.exposure import exposure
 from xmodal.evaluation.faithfulness import faithfulness
+from xmodal.evaluation.fields import product_vectors
 from xmodal.evaluation.first_page import first_page
 from xmodal.evaluation.gains import gain_tables
 from xmodal.evaluation.health import doctor
@@ -38,6 +39,7 @@ ANALYSES: tuple[Analysis, ...] = (
     robustness,
     faithfulness,
     missing_fields,
+    product_vectors,
     calibration,
     thresholds,
     classification,

@@ -1,10 +1,10 @@
-"""What is searched: every product with a picture, as pictures alone or with its title.
+"""What is searched: every product with a picture, as pictures alone or with its text.
 
 Shapes: N pictures, P products of the catalogue, Q queries, K results, D embedding.
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
 
@@ -15,22 +15,29 @@ from numpy.typing import NDArray
 from xmodal.catalog.store import Catalog
 from xmodal.errors import QueriesError
 from xmodal.matcher.encoder import Encoder
+from xmodal.matcher.fields import FieldWeights
 from xmodal.retrieval.embed import FeatureStore, embed_texts
+from xmodal.retrieval.fields import embed_fields
 from xmodal.retrieval.metrics import Run
 from xmodal.retrieval.topk import Floats, Ints, topk_products
 
 Kind = Literal["image", "product"]
+TITLE, ATTRIBUTES = "title", "line of attributes"
 
 
 @dataclass(frozen=True)
 class Gallery:
-    """Vectors of N pictures, in the catalogue's order, and whose they are."""
+    """Vectors of N pictures, in the catalogue's order, and whose they are.
+
+    One of fused products has a row a product, which stands at its first picture.
+    """
 
     kind: Kind
     vector_ND: Floats
     product_row_N: Ints
     store_row_N: Ints  # of the feature store, where the tokens are
     product_ids: Sequence[str]  # of all P products, by product row
+    texts: tuple[str, ...] = ()  # which text of a product is in its vector
 
     def first_pictures(self, products: Sequence[str]) -> Floats:
         """The vector of the first picture of each of `products`, (len(products), D)."""
@@ -69,11 +76,14 @@ def open_gallery(
     encoder: Encoder,
     kind: Kind = "image",
     split: str | None = None,
+    *,
+    weights: FieldWeights | None = None,
 ) -> Gallery:
     """Every product that has a picture; with `split`, those of that part alone.
 
-    `image`: pictures alone; nothing of a product's text is read. `product`: each picture's vector
-    plus its title's, at unit length.
+    `image`: pictures alone; nothing of a product's text is read. `product`: with the matcher's
+    `weights`, one vector a product of its pictures, title and attributes; without, each picture's
+    vector plus its title's, at unit length.
 
     Raises:
         QueriesError: no product of `split` has a picture.
@@ -85,18 +95,21 @@ def open_gallery(
         is_in = pc.equal(products["split"], split).to_numpy(zero_copy_only=False)
         store_row_N = np.flatnonzero(is_in[store.product_row])
         if not len(store_row_N):
-            known = sorted(set(products["split"].to_pylist()))
+            known = ", ".join(sorted(set(products["split"].to_pylist())))
             raise QueriesError(
-                f"no product of split {split!r} has a picture; the catalogue has the splits "
-                f"{', '.join(known)}"
+                f"no product of split {split!r} has a picture; the catalogue has the splits {known}"
             )
         vector_ND = vector_ND[store_row_N]
-    product_row_N = store.product_row[store_row_N]
-    if kind == "product":
-        titles = products["title"].to_pylist()
-        vector_ND = _with_titles(encoder, vector_ND, product_row_N, titles)
-    ids = products["product_id"].to_pylist()
-    return Gallery(kind, vector_ND, product_row_N, store_row_N, ids)
+    product_row_N, ids = store.product_row[store_row_N], products["product_id"].to_pylist()
+    base = Gallery(kind, vector_ND, product_row_N, store_row_N, ids)
+    if kind == "image":
+        return base
+    if weights is not None:
+        rows_P, first_P = np.unique(product_row_N, return_index=True)
+        vector_PD = weights.fuse(embed_fields(encoder, catalog, store, rows_P).vector_PD)
+        return Gallery(kind, vector_PD, rows_P, store_row_N[first_P], ids, (TITLE, ATTRIBUTES))
+    vector_ND = _with_titles(encoder, vector_ND, product_row_N, products["title"].to_pylist())
+    return replace(base, vector_ND=vector_ND, texts=(TITLE,))
 
 
 def fused(picture_ND: Floats, text_ND: Floats) -> Floats:
@@ -111,8 +124,10 @@ def check_titles(
     qrels: Mapping[str, Mapping[str, int]],
     titles: Mapping[str, str],
     gallery: Collection[str],
+    *,
+    what: str = TITLE,
 ) -> None:
-    """Refuse queries that are the very title of a product they are to find.
+    """Refuse queries that are the very title, or other searched text, of a product they seek.
 
     Raises:
         QueriesError: with titles in the gallery such a figure measures string equality.
@@ -125,9 +140,9 @@ def check_titles(
     ]
     if same:
         raise QueriesError(
-            f"{len(set(same))} of {len(queries)} queries are the title of a product that they "
-            f"judge, such as {same[0]!r}: a gallery with titles would find the string, not the "
-            "product; use --gallery image, or take these queries out"
+            f"{len(set(same))} of {len(queries)} queries are the {what} of a product that they "
+            f"judge, such as {same[0]!r}: a gallery that holds it would find the string, not "
+            "the product; use --gallery image, or take these queries out"
         )
 
 

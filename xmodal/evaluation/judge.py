@@ -28,6 +28,7 @@ from xmodal.retrieval.metrics import (
     per_query,
     ranked,
     recall_curve,
+    without,
 )
 from xmodal.retrieval.topk import Floats, topk
 from xmodal.settings import Settings
@@ -170,9 +171,11 @@ def make_tasks(
 ) -> list[Task]:
     """The tasks of each part that has any."""
     shown, limit, seed = gallery.shown, settings.evaluation.max_queries, settings.seed
+    trained = catalog.ids_of("train")
     found: list[Task | None] = []
     for part in parts:
-        found.append(text_task(catalog.judged(part), part, shown, limit, seed))
+        judged = catalog.judged(part)
+        found.append(text_task(judged, part, shown, limit, seed, trained=trained))
         found.append(image_task(catalog, part, shown, limit, seed))
         found.append(title_task(catalog, part, shown, limit, seed))
     return [task for task in found if task is not None]
@@ -208,6 +211,7 @@ def make_runs(
 
 def judge(system: str, task: Task, run: Run, groups: Groups, settings: Settings) -> Result:
     """Score one run, as a whole and by `groups` of its queries."""
+    run = without(run, task.learnt) if task.learnt else run
     table = per_query(run, task.qrels, gains=settings.evaluation.gains)
     draws = {"resamples": settings.evaluation.bootstrap, "seed": settings.seed}
     top = {query: ranked(answer)[:_KEPT] for query, answer in run.items()}

@@ -31,6 +31,12 @@ class Comparison:
         """Whether the interval leaves out 0."""
         return self.low > 0 or self.high < 0
 
+    @property
+    def said(self) -> str:
+        """For a table: the difference with its interval."""
+        interval = f"95 %: {self.low:+.4f} to {self.high:+.4f}"
+        return f"{self.difference:+.4f} ({interval}; {self.theirs:.4f} -> {self.ours:.4f})"
+
 
 def compare(
     ours: Mapping[str, float], theirs: Mapping[str, float], *, resamples: int = 1000, seed: int = 0

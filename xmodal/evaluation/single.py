@@ -5,12 +5,14 @@ from dataclasses import dataclass
 from xmodal.catalog.judged import Queries
 from xmodal.catalog.store import Catalog
 from xmodal.errors import MatcherError, QueriesError
-from xmodal.evaluation.gallery import Gallery, check_titles
-from xmodal.evaluation.judge import DEPTH
+from xmodal.evaluation.gallery import ATTRIBUTES, TITLE, Gallery, check_titles, open_gallery
+from xmodal.evaluation.judge import COMPARED, DEPTH
 from xmodal.evaluation.rerank import rerank
+from xmodal.evaluation.significance import Comparison, compare
 from xmodal.matcher.saved import Matcher
 from xmodal.retrieval.embed import FeatureStore, embed_texts
-from xmodal.retrieval.metrics import Qrels, Run, cut, means, per_query
+from xmodal.retrieval.fields import indexed_texts
+from xmodal.retrieval.metrics import PerQuery, Qrels, Run, cut, means, per_query
 
 
 @dataclass(frozen=True)
@@ -21,6 +23,7 @@ class FileResult:
     means: dict[str, float]  # over the queries with a relevant product in the gallery
     judged: int  # number of those
     outside: int  # relevant judgements of products that are not in the gallery
+    per_query: PerQuery
 
 
 def evaluate_file(
@@ -57,7 +60,24 @@ def evaluate_file(
     judged = (queries.qrels.get(query, {}) for query in queries.texts)
     relevant = sum(grade > 0 for grades in judged for grade in grades.values())
     inside = sum(grade > 0 for grades in qrels.values() for grade in grades.values())
-    return FileResult(best, means(per_query(best, qrels)), len(qrels), relevant - inside)
+    table = per_query(best, qrels)
+    return FileResult(best, means(table), len(qrels), relevant - inside, table)
+
+
+def beside_pictures(
+    found: FileResult,
+    matcher: Matcher,
+    queries: Queries,
+    catalog: Catalog,
+    store: FeatureStore,
+    *,
+    split: str | None = None,
+    candidates: int = 0,
+) -> dict[str, Comparison]:
+    """What `found`, of a gallery with text, is to the same queries on pictures alone, by metric."""
+    gallery = open_gallery(catalog, store, matcher.encoder, "image", split)
+    alone = evaluate_file(matcher, queries, catalog, gallery, store, candidates=candidates)
+    return {name: compare(found.per_query[name], alone.per_query[name]) for name in COMPARED}
 
 
 def _shown(queries: Queries, gallery: Gallery) -> Qrels:
@@ -77,7 +97,9 @@ def _shown(queries: Queries, gallery: Gallery) -> Qrels:
 
 
 def _check(queries: Queries, qrels: Qrels, catalog: Catalog, gallery: Gallery) -> None:
-    columns = catalog.products(["product_id", "title"]).to_pydict()
-    titles = dict(zip(columns["product_id"], columns["title"], strict=True))
     asked = {query: queries.texts[query] for query in qrels}
-    check_titles(asked, qrels, titles, gallery.shown)
+    for what, lines in zip((TITLE, ATTRIBUTES), indexed_texts(catalog), strict=True):
+        if what not in gallery.texts:
+            continue
+        indexed = dict(zip(gallery.product_ids, lines, strict=True))
+        check_titles(asked, qrels, indexed, gallery.shown, what=what)

@@ -33,13 +33,25 @@ class Task:
     titles: list[str] = field(default_factory=list)  # image-text: the gallery
     langs: dict[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    learnt: dict[str, set[str]] = field(default_factory=dict)  # query id to what is not judged
 
 
 def text_task(
-    judged: Judged, part: str, shown: Collection[str], limit: int, seed: int
+    judged: Judged,
+    part: str,
+    shown: Collection[str],
+    limit: int,
+    seed: int,
+    *,
+    trained: Collection[str] = (),
 ) -> Task | None:
-    """Judged text queries against the gallery of `shown` products; None where there are none."""
-    qrels, left_out = _in_gallery(judged.qrels, judged.queries, shown)
+    """Judged text queries against the gallery of `shown` products; None where there are none.
+
+    Where they are made of titles, a product of `trained` that bears the title was learnt with it:
+    it is neither an answer nor a mistake.
+    """
+    given, learnt = unlearnt(judged, trained)
+    qrels, left_out = _in_gallery(given, judged.queries, shown)
     if not qrels:
         return None
     chosen = _sample(qrels, limit, seed)
@@ -48,6 +60,11 @@ def text_task(
         notes.append(f"{len(chosen)} of {len(qrels)} queries, drawn by the seed")
     if judged.made:
         notes.append("the queries are made of the products' titles, no person judged them")
+    if learnt:
+        notes.append(
+            f"of {len(learnt)} queries, train products bear the title and were learnt with it: "
+            "they do not count"
+        )
     return Task(
         "text-image",
         part,
@@ -55,6 +72,7 @@ def text_task(
         texts={query: judged.queries[query] for query in chosen},
         langs={query: judged.langs.get(query, "") for query in chosen},
         notes=tuple(notes if left_out else notes[1:]),
+        learnt={query: learnt[query] for query in chosen if query in learnt},
     )
 
 
@@ -124,6 +142,21 @@ def _title_gallery(
     own = {title for title, same in by_title.items() if any(split == part for _, split in same)}
     others = {title: None for title in by_title if title not in own}
     return sorted([*own, *_sample(others, max(0, MOST_TITLES - len(own)), seed)])
+
+
+def unlearnt(judged: Judged, trained: Collection[str]) -> tuple[Qrels, dict[str, set[str]]]:
+    """The judgements of made queries without products that were trained on, and those, by query.
+
+    Where people judged, all count: what they typed was not trained on.
+    """
+    if not judged.made or not trained:
+        return judged.qrels, {}
+    kept, learnt = {}, {}
+    for query, grades in judged.qrels.items():
+        kept[query] = {p: grade for p, grade in grades.items() if p not in trained}
+        if len(kept[query]) < len(grades):
+            learnt[query] = grades.keys() - kept[query].keys()
+    return kept, learnt
 
 
 def _in_gallery(qrels: Qrels, asked: Collection[str], shown: Collection[str]) -> tuple[Qrels, int]:

@@ -4,11 +4,20 @@ Shapes: K candidates, T tokens of a picture, C channels of a token.
 """
 
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from xmodal.index.layout import SCALES, TOKENS
+
+
+class Tokens(Protocol):
+    """Whatever gives tokens of vector rows."""
+
+    def take(self, vector_rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Tokens of the rows as float32 (..., T, C)."""
+        ...
 
 
 class TokenStore:

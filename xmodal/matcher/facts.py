@@ -24,6 +24,7 @@ class Facts:
     encoder: str = ""
     reranker: str = ""
     calibration: str = ""
+    fields: str = ""
     """Fingerprints of the parts, empty where one is not there; filled when the matcher is saved."""
     files: Mapping[str, str] = field(default_factory=dict)
     """Fingerprint of each file by its path in the folder; filled when the matcher is saved."""
@@ -31,7 +32,7 @@ class Facts:
     @property
     def parts(self) -> list[str]:
         """Fingerprints of the parts that it has: what makes a matcher another one."""
-        return [self.encoder, self.reranker, *([self.calibration] if self.calibration else [])]
+        return [self.encoder, self.reranker, *filter(None, [self.calibration, self.fields])]
 
     def save(self, path: Path) -> None:
         """Write the facts as JSON."""

@@ -3,6 +3,7 @@
 encoder/      weights.safetensors, spec.json, vocabulary.json, tokenizer and configs
 reranker/     optional; a fingerprint of its own, so that a new one needs no new index
 calibration/  optional; what its scores are worth, a fingerprint of its own too
+fields/       optional; how much pictures, title and attributes count in a product's one vector
 matcher.json  facts, and every file's fingerprint
 README.md     the model card
 """
@@ -19,6 +20,7 @@ from xmodal.matcher.calibration import Calibration
 from xmodal.matcher.encoder import Encoder
 from xmodal.matcher.facts import Facts, model_card
 from xmodal.matcher.families import restore_encoder
+from xmodal.matcher.fields import FieldWeights
 from xmodal.matcher.reranker import Reranker, load_reranker, save_reranker
 from xmodal.matcher.spec import EncoderSpec
 from xmodal.matcher.words import Vocabulary
@@ -36,6 +38,7 @@ class Matcher:
     reranker: Reranker | None
     facts: Facts
     calibration: Calibration | None = None
+    fields: FieldWeights | None = None
 
 
 def save_matcher(
@@ -44,6 +47,8 @@ def save_matcher(
     reranker: Reranker | None = None,
     facts: Facts | None = None,
     calibration: Calibration | None = None,
+    *,
+    fields: FieldWeights | None = None,
 ) -> Facts:
     """Write a matcher to `folder`, whole or not at all, and return its facts, filled in."""
     with publish(folder) as temporary:
@@ -52,11 +57,14 @@ def save_matcher(
             save_reranker(reranker, temporary / "reranker")
         if calibration is not None:
             calibration.save(temporary / "calibration")
+        if fields is not None:
+            fields.save(temporary / "fields")
         facts = replace(
             facts or Facts(),
             encoder=encoder_fingerprint(temporary / "encoder"),
             reranker=fingerprint.of_folder(temporary / "reranker") if reranker else "",
             calibration=fingerprint.of_folder(temporary / "calibration") if calibration else "",
+            fields=fingerprint.of_folder(temporary / "fields") if fields else "",
             files=_fingerprints(temporary),
         )
         (temporary / "README.md").write_text(model_card(encoder.spec, facts), encoding="utf-8")
@@ -80,7 +88,8 @@ def load_matcher(folder: Path) -> Matcher:
             )
     encoder = load_encoder(folder / "encoder")
     reranker = load_reranker(folder / "reranker") if facts.reranker else None
-    return Matcher(encoder, reranker, facts, load_calibration(folder))
+    fields = FieldWeights.load(folder / "fields") if facts.fields else None
+    return Matcher(encoder, reranker, facts, load_calibration(folder), fields)
 
 
 def load_calibration(folder: Path) -> Calibration | None:

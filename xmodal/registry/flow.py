@@ -15,6 +15,7 @@ from xmodal.catalog.store import Catalog
 from xmodal.catalog.summary import rows_of
 from xmodal.console import progress, say, step, table
 from xmodal.errors import CatalogError, IndexDamaged, IndexMismatch, MatcherError
+from xmodal.evaluation.tasks import unlearnt
 from xmodal.findings import Finding, keep_findings
 from xmodal.fingerprint import of_json
 from xmodal.index.ray_build import embed_and_build
@@ -37,7 +38,7 @@ from xmodal.registry.runs import Tracker
 from xmodal.registry.stages import Record, Stages
 from xmodal.registry.tracked import tracked
 from xmodal.registry.trained import rerank_tracked, train_tracked, tune_tracked
-from xmodal.retrieval.metrics import means, per_query
+from xmodal.retrieval.metrics import means, per_query, without
 from xmodal.retrieval.ray_embed import embed_matcher
 from xmodal.retrieval.store import vector_folder
 from xmodal.search.hybrid import measure_hybrid
@@ -264,14 +265,16 @@ class Flow:
     def _measured(self, catalog: Catalog, matcher: MatcherVersion, index: str) -> Candidate:
         judged, depth = catalog.judged("val"), self.settings.serve.rerank_depth
         queries = sample(judged.queries)
-        drawn = of_json(queries)
+        qrels, learnt = unlearnt(judged, catalog.ids_of("train"))
+        drawn = of_json([queries, {query: sorted(learnt.get(query, ())) for query in queries}])
         inputs = [catalog.manifest.fingerprint, matcher.fingerprint, index, depth, drawn]
 
         def work() -> Record:
             folders = self.home / matcher.folder, self.home / "indexes" / index
             with progress("measure", len(queries)) as bar:
                 found = measure(*folders, queries, depth=depth, progress=bar.advance)
-            table_ = per_query(found.run, {query: judged.qrels[query] for query in queries})
+            run = without(found.run, learnt)
+            table_ = per_query(run, {query: qrels[query] for query in queries})
             took = {"p50_ms": found.p50_ms, "p95_ms": found.p95_ms}
             return {"per_query": table_, "means": means(table_), **took}
 

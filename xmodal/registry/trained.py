@@ -15,6 +15,7 @@ from xmodal.retrieval.ray_embed import embed_matcher
 from xmodal.settings import Settings
 from xmodal.training.budget import Clock
 from xmodal.training.calibrate import calibrate
+from xmodal.training.fields import fit_fields
 from xmodal.training.history import Metrics, epoch_line
 from xmodal.training.prepare import load_plan
 from xmodal.training.ray_train import OBJECTIVE, TrainResult, train_encoder
@@ -83,10 +84,16 @@ def rerank_tracked(
         worth = calibrate(matcher.encoder, reranker, catalog, store, settings)
         if worth is not None:
             record.metrics({f"calibration/{name}": value for name, value in worth.figures.items()})
+        fields = fit_fields(matcher.encoder, catalog, store, settings)
+        if fields is not None:
+            told = dict(fields.weights) | dict(fields.figures)
+            record.metrics({f"fields/{name}": value for name, value in told.items()})
     table("what each term of the reranker is trusted", fusion.rows())
     if worth is not None:
         table("what its scores are worth, on val queries not fitted on", worth.rows())
-    save_matcher(folder, matcher.encoder, reranker, matcher.facts, worth)
+    if fields is not None:
+        table("what each field counts in a product's vector", fields.rows())
+    save_matcher(folder, matcher.encoder, reranker, matcher.facts, worth, fields=fields)
     return folder
 
 

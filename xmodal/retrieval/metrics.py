@@ -7,7 +7,7 @@ A query that the run lacks counts as an empty answer; one without any relevant p
 
 import math
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import accumulate
 
 Run = dict[str, dict[str, float]]
@@ -100,6 +100,14 @@ def ranked(answer: Mapping[str, float]) -> list[str]:
 def cut(run: Run, depth: int) -> Run:
     """The `depth` best products of each answer: runs to be compared are of one depth."""
     return {query: {p: run[query][p] for p in ranked(run[query])[:depth]} for query in run}
+
+
+def without(run: Run, products: Mapping[str, Collection[str]]) -> Run:
+    """Each answer without the `products` of its query."""
+    return {
+        query: {p: score for p, score in answer.items() if p not in products.get(query, ())}
+        for query, answer in run.items()
+    }
 
 
 def ndcg(

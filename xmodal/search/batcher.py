@@ -26,6 +26,15 @@ class _Waiting(Generic[Item, Result]):
     future: "asyncio.Future[Result]"
 
 
+@dataclass(frozen=True)
+class Load:
+    """How busy a queue is, and has been."""
+
+    depth: int  # items that wait
+    batches: int  # that ran
+    items: int  # in them
+
+
 class Batcher(Generic[Item, Result]):
     """Hands waiting items to `run`, at most `largest` at once; the queue ends at `queue`."""
 
@@ -39,6 +48,12 @@ class Batcher(Generic[Item, Result]):
         self._run, self._pool, self._largest, self._queue = run, pool, largest, queue
         self._waiting: deque[_Waiting[Item, Result]] = deque()
         self._worker: asyncio.Task[None] | None = None
+        self._batches = self._items = 0
+
+    @property
+    def load(self) -> Load:
+        """How busy it is."""
+        return Load(len(self._waiting), self._batches, self._items)
 
     async def __call__(self, item: Item, deadline_s: float) -> Result:
         """The result for `item`. Raises Overloaded, or DeadlineExceeded if its turn is late."""
@@ -56,6 +71,7 @@ class Batcher(Generic[Item, Result]):
             try:
                 loop = asyncio.get_running_loop()
                 items = [waiting.item for waiting in batch]
+                self._batches, self._items = self._batches + 1, self._items + len(items)
                 results = await loop.run_in_executor(self._pool, self._run, items)
             except Exception as error:  # noqa: BLE001  # each caller raises it as its own
                 _fail(batch, error)

@@ -30,6 +30,7 @@ from xmodal.matcher.saved import load_calibration, load_encoder, load_matcher, r
 from xmodal.search.fusion import Hybrid
 from xmodal.search.query import Query
 from xmodal.search.searcher import Searcher
+from xmodal.search.shared import CachedEncoder
 from xmodal.search.stages import LocalEncoder, LocalReranker, LocalRetriever, Pools
 
 log = logging.getLogger(__name__)
@@ -80,7 +81,7 @@ def open_searcher(parts: Parts, pools: Pools, depth: int) -> tuple[Searcher, Ind
     reranker = None
     if matcher.reranker is not None:
         reranker = LocalReranker(matcher.reranker, _tokens(parts, index), pools)
-    encoder = LocalEncoder(_towers(parts, matcher.encoder), pools)
+    encoder = CachedEncoder(LocalEncoder(towers_of(parts, matcher.encoder), pools))
     retriever = LocalRetriever(searched, pools)
     searcher = Searcher(
         encoder,
@@ -95,7 +96,7 @@ def open_searcher(parts: Parts, pools: Pools, depth: int) -> tuple[Searcher, Ind
 
 def open_encoder(parts: Parts, pools: Pools) -> LocalEncoder:
     """The encoder alone."""
-    return LocalEncoder(_towers(parts, load_encoder(parts.matcher / "encoder")), pools)
+    return LocalEncoder(towers_of(parts, load_encoder(parts.matcher / "encoder")), pools)
 
 
 def open_retriever(parts: Parts, pools: Pools) -> LocalRetriever:
@@ -135,7 +136,7 @@ def _tokens(parts: Parts, index: Index) -> TokenStore | LiveTokens:
     return index.tokens if parts.live is None else LiveTokens(index.tokens, open_vectors(parts))
 
 
-def _towers(parts: Parts, encoder: Encoder) -> Encoder | Form:
+def towers_of(parts: Parts, encoder: Encoder) -> Encoder | Form:
     """What reads the queries: the fastest kept form of the encoder, where there is a faster one."""
     if parts.forms is not None and find_spec("onnxruntime") is not None:
         fingerprint = read_facts(parts.matcher).encoder
@@ -150,6 +151,6 @@ async def warm(searcher: Searcher) -> None:
     """A few queries of each kind: pages are read, kernels chosen, costs measured."""
     picture = io.BytesIO()
     Image.new("RGB", (64, 64), "grey").save(picture, "PNG")
-    for _ in range(WARM_ROUNDS):
-        for query in (Query(text="red shoe", limit=10), Query(image=picture.getvalue())):
+    for number in range(WARM_ROUNDS):  # another text each time: what is known is not encoded again
+        for query in (Query(text=f"red shoe {number}"), Query(image=picture.getvalue())):
             await searcher.answer(query, time.time() + WARM_S)

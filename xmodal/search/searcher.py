@@ -19,6 +19,7 @@ import numpy as np
 
 from xmodal.errors import DeadlineExceeded, Overloaded, RequestError, UnknownProduct
 from xmodal.matcher.calibration import PAGE, Calibration, Scale
+from xmodal.search.batcher import Load
 from xmodal.search.compose import bent
 from xmodal.search.fusion import Fusion, Hybrid
 from xmodal.search.lead import lead_of
@@ -43,6 +44,7 @@ from xmodal.search.query import (
     Reranker,
     Retriever,
 )
+from xmodal.search.shared import loads_of
 from xmodal.search.shown import products_of, retrieve_shown, reworded
 from xmodal.search.wishes import Floats, Place, empty_head
 
@@ -94,6 +96,14 @@ class Searcher:
         rounded = {stage: round(ms, 2) for stage, ms in took_ms.items()}
         named = query.rules.named(typed, products_of(page.found)) if query.rules else []
         return Answer(hits, degraded, rounded, place.no_good_match, page.place, named)
+
+    def loads(self) -> dict[str, Load]:
+        """How busy the queues of the stages in this process are."""
+        return {
+            name: load
+            for stage in (self.encoder, self.retriever, self.reranker)
+            for name, load in loads_of(stage).items()
+        }
 
     async def _first(
         self, query: Query, deadline_s: float, took_ms: dict[str, float]

@@ -21,13 +21,12 @@ from torch import Tensor
 from xmodal.errors import DeadlineExceeded, Overloaded, RequestError
 from xmodal.index.facets import Filter
 from xmodal.index.overlay import Overlay
-from xmodal.index.tokens import TokenStore
-from xmodal.index.vectors import LiveTokens
+from xmodal.index.tokens import Tokens
 from xmodal.index.version import Index, Kind
 from xmodal.matcher.encoder import Encoder
 from xmodal.matcher.forms import Form
 from xmodal.matcher.reranker import Reranker as RerankerModel
-from xmodal.search.batcher import Batcher
+from xmodal.search.batcher import Batcher, Load
 from xmodal.search.compose import combined
 from xmodal.search.query import Candidates, Encoded, Extra, Query, Reranked
 from xmodal.search.wider import nearest, widened
@@ -79,6 +78,10 @@ class LocalEncoder:
         features = found[len(texts) - 1].features if query.text else {}
         return Encoded(combined([one.vector_D for one in found], weights), features)
 
+    def loads(self) -> dict[str, Load]:
+        """How busy its queues are."""
+        return {"texts": self._texts.load, "pictures": self._images.load}
+
     async def _image(self, encoded: bytes, deadline_s: float) -> Encoded:
         loop, read = asyncio.get_running_loop(), self._inputs.image
         pixels_CHW = await loop.run_in_executor(self._pools.files, read, encoded)
@@ -116,7 +119,11 @@ class LocalRetriever:
 
     def __init__(self, index: Index | Overlay, pools: Pools, queue: int = 128) -> None:
         self._index, self._pools, self._queue = index, pools, queue
-        self._waiting = 0
+        self._waiting = self._begun = 0
+
+    def loads(self) -> dict[str, Load]:
+        """How busy its threads are: a batch is one query."""
+        return {"index": Load(self._waiting, self._begun, self._begun)}
 
     async def retrieve(
         self,
@@ -155,7 +162,7 @@ class LocalRetriever:
                 raise DeadlineExceeded("the query's time ran out in the queue")
             return work()
 
-        self._waiting += 1
+        self._waiting, self._begun = self._waiting + 1, self._begun + 1
         try:
             return await asyncio.get_running_loop().run_in_executor(self._pools.files, in_time)
         finally:
@@ -199,15 +206,13 @@ class _Pair:
 class LocalReranker:
     """The cross-encoder over candidates' patch tokens, read from the index's token store."""
 
-    def __init__(
-        self,
-        model: RerankerModel,
-        tokens: TokenStore | LiveTokens,
-        pools: Pools,
-        queue: int = 64,
-    ) -> None:
+    def __init__(self, model: RerankerModel, tokens: Tokens, pools: Pools, queue: int = 64) -> None:
         forward = _RerankerForward(model.eval(), tokens)
         self._batch = Batcher[_Pair, Reranked](forward.pairs, pools.torch, largest=8, queue=queue)
+
+    def loads(self) -> dict[str, Load]:
+        """How busy its queue is."""
+        return {"reranker": self._batch.load}
 
     async def rerank(self, encoded: Encoded, candidates: Candidates, deadline_s: float) -> Reranked:
         """Logits (K,) of the candidates. Raises Overloaded or DeadlineExceeded."""
@@ -219,7 +224,7 @@ class _RerankerForward:
     """The model and its tokens, apart from the batcher that calls them: no cycle, as above."""
 
     model: RerankerModel
-    tokens: TokenStore | LiveTokens
+    tokens: Tokens
 
     @torch.inference_mode()
     def pairs(self, pairs: Sequence[_Pair]) -> list[Reranked]:
