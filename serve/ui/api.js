@@ -1,5 +1,7 @@
 // The HTTP interface, as the page uses it. Every failure becomes a Trouble with a readable message.
 
+import { say } from "./words.js";
+
 export class Trouble extends Error {
   constructor(message, { code = "", field = null } = {}) {
     super(message);
@@ -10,6 +12,7 @@ export class Trouble extends Error {
 
 export const search = (request, signal) => post("/v1/search", request, signal);
 export const facets = () => call("/v1/facets").then((body) => body.facets);
+export const similar = (id, limit, signal) => call(`/v1/products/${path(id)}/similar?limit=${limit}`, { signal });
 export const product = (id) => call(`/v1/products/${path(id)}`);
 export const explain = (text, id) => post("/v1/explain", { text, product_id: id });
 export const suggest = (text, signal) => call(`/v1/suggest?q=${encodeURIComponent(text.slice(0, 200))}`, { signal }).then((body) => body.suggestions);
@@ -58,7 +61,7 @@ async function reach(url, options) {
     return await fetch(url, options);
   } catch (problem) {
     if (problem.name === "AbortError") throw problem;
-    throw new Trouble("The service does not answer. Is it running?", { code: "unreachable" });
+    throw new Trouble(say("The service does not answer. Is it running?"), { code: "unreachable" });
   }
 }
 

@@ -3,12 +3,16 @@
 
 import * as api from "./api.js";
 import { $, card, fillProduct, filterPanel, make, readable, showDegraded, showProblem, showRelease, showTiming, waiting } from "./view.js";
+import { say, speak, spoken } from "./words.js";
 
 const PAGE = 24;
-const MOST = 96;
-const state = { text: "", image: null, filters: {}, rerank: true, limit: PAGE };
+const MOST_ALIKE = 96;
+// `like`: the id of a product whose likes are asked for; with words it is "this, but ...".
+const state = { text: "", image: null, like: "", filters: {}, rerank: true };
 let facets = {};
 let answeredBy = null;
+let shown = 0;
+let next = null; // where the next page begins
 let running = null;
 
 async function run() {
@@ -16,13 +20,12 @@ async function run() {
   running = new AbortController();
   const mine = running;
   showProblem(null);
-  if (!state.text && !state.image) return welcome();
+  if (!state.text && !state.image && !state.like) return welcome();
   $("welcome").hidden = true;
   $("results").setAttribute("aria-busy", "true");
   if (!$("results").children.length) $("results").replaceChildren(...waiting(12));
   try {
-    const answer = await api.search(request(), mine.signal);
-    show(answer);
+    show(await answered(mine.signal), false);
   } catch (problem) {
     if (mine !== running || problem.name === "AbortError") return;
     $("results").replaceChildren();
@@ -36,29 +39,65 @@ async function run() {
   }
 }
 
-function request() {
-  const asked = { limit: state.limit };
+/** The first page: of a search, or of what is like a product. */
+async function answered(signal) {
+  const isAlike = state.like && !state.text && !Object.keys(state.filters).length;
+  if (isAlike) return api.similar(state.like, MOST_ALIKE, signal);
+  const image = state.like ? await api.imageOf(state.like) : state.image;
+  return api.search(request(image), signal);
+}
+
+/** The next page, below what is there. */
+async function showMore() {
+  const mine = running;
+  $("more").disabled = true;
+  try {
+    const image = state.like ? await api.imageOf(state.like) : state.image;
+    const answer = await api.search({ ...request(image), cursor: next }, mine?.signal);
+    if (mine === running) show(answer, true);
+  } catch (problem) {
+    if (problem.name === "AbortError") return;
+    if (problem.code === "release_gone") run(); // the shop has moved on: from the first page
+    else showProblem(problem);
+  } finally {
+    $("more").disabled = false;
+  }
+}
+
+function request(image) {
+  const asked = { limit: PAGE };
   if (state.text) asked.text = state.text;
-  if (state.image) asked.image = state.image;
+  if (image) asked.image = image;
   if (Object.keys(state.filters).length) asked.filter = state.filters;
   if (!state.rerank) asked.rerank = false;
   return asked;
 }
 
-function show({ hits, degraded, took_ms: took, release, no_good_match: isPoor }) {
+function show({ hits, degraded, took_ms: took, release, next_cursor: cursor, no_good_match: isPoor }, isNext) {
   const on = { open: openProduct, similar };
-  $("results").replaceChildren(...hits.map((hit, at) => card(hit, at + 1, on)));
-  const what = [state.text && `“${state.text}”`, state.image && "your picture"].filter(Boolean).join(" and ");
-  $("summary").textContent = hits.length
-    ? `${hits.length} product${hits.length === 1 ? "" : "s"} for ${what}, best first`
-    : `Nothing fits ${what} with these filters. Remove a filter and try again.`;
-  $("more").hidden = hits.length < state.limit || state.limit >= MOST;
+  const first = isNext ? shown : 0;
+  const cards = hits.map((hit, at) => card(hit, first + at + 1, on));
+  if (isNext) $("results").append(...cards);
+  else $("results").replaceChildren(...cards);
+  shown = first + hits.length;
+  next = cursor;
+  $("summary").textContent = summary();
+  $("more").hidden = !next;
+  if (isNext) cards[0]?.querySelector(".card").focus();
   showDegraded(degraded);
   $("no-match").hidden = !isPoor || !hits.length;
   showTiming(took);
   showRelease(release);
   if (answeredBy && answeredBy !== release.id) loadFacets().catch(showProblem);
   answeredBy = release.id;
+}
+
+function summary() {
+  const seen = state.like ? say("that product") : state.image && say("your picture");
+  const words = state.text && say("“{0}”", state.text);
+  const what = words && seen ? say("{0} and {1}", words, seen) : words || seen;
+  if (!shown) return say("Nothing fits {0} with these filters. Remove a filter and try again.", what);
+  return say(shown === 1 ? "1 product for {1}, best first" : "{0} products for {1}, best first", shown, what);
 }
 
 async function loadFacets() {
@@ -79,7 +118,7 @@ function welcome() {
 // What is asked
 
 function ask(change, remember = true) {
-  Object.assign(state, { limit: PAGE }, change);
+  Object.assign(state, change);
   drawOptions();
   if (remember) history.pushState(null, "", address());
   return run();
@@ -88,6 +127,7 @@ function ask(change, remember = true) {
 function address() {
   const query = new URLSearchParams();
   if (state.text) query.set("q", state.text);
+  if (state.like) query.set("like", state.like);
   for (const [name, values] of Object.entries(state.filters)) for (const value of values) query.append(`f.${name}`, value);
   if (!state.rerank) query.set("rerank", "0");
   return query.size ? `?${query}` : location.pathname;
@@ -97,7 +137,8 @@ function readAddress() {
   const query = new URLSearchParams(location.search);
   const filters = {};
   for (const [name, value] of query) if (name.startsWith("f.")) (filters[name.slice(2)] ||= []).push(value);
-  return { text: (query.get("q") || "").trim(), filters, rerank: query.get("rerank") !== "0" };
+  const like = query.get("like") || "";
+  return { text: (query.get("q") || "").trim(), like, filters, rerank: query.get("rerank") !== "0" };
 }
 
 function toggle(name, value) {
@@ -113,10 +154,11 @@ const isOn = (name, value) => Boolean(state.filters[name]?.includes(value));
 function drawOptions() {
   $("text").value = state.text;
   $("rerank").checked = state.rerank;
-  $("picture").hidden = !state.image;
+  $("picture").hidden = !state.image && !state.like;
+  if (state.like) $("picture-shown").src = api.imageUrl(state.like);
   const chosen = Object.entries(state.filters).flatMap(([name, values]) => values.map((value) => [name, value]));
   $("chosen").replaceChildren(...chosen.map(([name, value]) =>
-    make("button", { type: "button", className: "chip on", onclick: () => toggle(name, value), "aria-label": `Remove ${readable(name)} ${value}` }, `${value} ×`)));
+    make("button", { type: "button", className: "chip on", onclick: () => toggle(name, value), "aria-label": say("Remove {0}", `${readable(name)} ${value}`) }, `${value} ×`)));
   if (!$("filters").hidden) drawFilters();
 }
 
@@ -133,22 +175,17 @@ async function usePicture(file) {
   try {
     const image = await api.encode(file);
     $("picture-shown").src = URL.createObjectURL(file);
-    await ask({ image });
+    await ask({ image, like: "" });
   } catch (problem) {
     showProblem(problem);
   }
 }
 
-async function similar(hit) {
+/** What is like a product; with words: what is like it, but as they say. */
+function similar(hit, but = "") {
   $("product").close();
-  try {
-    const image = await api.imageOf(hit.product_id);
-    $("picture-shown").src = api.imageUrl(hit.product_id);
-    scrollTo({ top: 0 });
-    await ask({ image, text: "" });
-  } catch (problem) {
-    showProblem(problem);
-  }
+  scrollTo({ top: 0 });
+  return ask({ like: hit.product_id, image: null, text: but, filters: {} });
 }
 
 const pictureIn = (list) => [...(list || [])].find((file) => file.type.startsWith("image/"));
@@ -176,6 +213,12 @@ function suggestSoon() {
 async function openProduct(hit) {
   fillProduct(hit, null);
   $("product-similar").onclick = () => similar(hit);
+  $("product-but").value = "";
+  $("product-but-form").onsubmit = (event) => {
+    event.preventDefault();
+    const but = $("product-but").value.trim();
+    if (but) similar(hit, but);
+  };
   $("product-why").hidden = !state.text;
   $("product-why").onclick = () => why(state.text, hit);
   $("why").hidden = true;
@@ -188,14 +231,14 @@ async function openProduct(hit) {
 async function why(text, hit) {
   $("why").hidden = false;
   $("why-drawing").hidden = true;
-  $("why-says").textContent = "Taking the score apart…";
+  $("why-says").textContent = say("Taking the score apart…");
   try {
     const answer = await api.explain(text, hit.product_id);
     if ($("product-id").textContent !== hit.product_id) return;
     $("why-drawing").src = `data:image/svg+xml,${encodeURIComponent(answer.drawing)}`;
     $("why-drawing").alt = answer.words.map((word) => `${word.text} ${word.weight.toFixed(2)}`).join(", ");
     $("why-drawing").hidden = false;
-    $("why-says").textContent = "Without what glows, in the picture or in the words, the score falls; without what is blue, it rises.";
+    $("why-says").textContent = say("Without what glows, in the picture or in the words, the score falls; without what is blue, it rises.");
   } catch (problem) {
     if ($("product-id").textContent === hit.product_id) $("why-says").textContent = problem.message;
   }
@@ -220,7 +263,7 @@ async function showExample() {
   const { hits } = await api.search({ text: idea, limit: 12 });
   if ($("welcome").hidden) return;
   $("results").replaceChildren(...hits.map((hit, at) => card(hit, at + 1, { open: openProduct, similar })));
-  $("summary").textContent = `For example, “${idea}”`;
+  $("summary").textContent = say("For example, “{0}”", idea);
 }
 
 const usual = (values) => Object.entries(values || {}).sort(([, a], [, b]) => b - a).map(([value]) => value);
@@ -231,12 +274,13 @@ function listen() {
   $("form").onsubmit = (event) => { event.preventDefault(); ask({ text: $("text").value.trim() }); };
   $("text").oninput = suggestSoon;
   $("rerank").onchange = () => ask({ rerank: $("rerank").checked });
-  $("more").onclick = () => { state.limit = Math.min(MOST, state.limit * 2); run(); };
+  $("more").onclick = showMore;
   $("filters-open").onclick = () => openFilters($("filters").hidden);
   $("picture-pick").onclick = () => $("picture-file").click();
   $("picture-file").onchange = () => { const file = $("picture-file").files[0]; $("picture-file").value = ""; if (file) usePicture(file); };
-  $("picture-drop").onclick = () => { ask({ image: null }); $("text").focus(); };
+  $("picture-drop").onclick = () => { ask({ image: null, like: "" }); $("text").focus(); };
   $("theme").onclick = () => setTheme(document.documentElement.dataset.theme === "dark" ? "light" : "dark", true);
+  $("lang").onclick = () => setLang(spoken() === "zh" ? "en" : "zh");
   addEventListener("popstate", () => ask({ ...readAddress(), image: null }, false));
   document.onpaste = (event) => { const file = pictureIn(event.clipboardData?.files); if (file) usePicture(file); };
   document.onkeydown = onKey;
@@ -251,7 +295,7 @@ function listenForDrops() {
     $("drop").hidden = true;
     const file = pictureIn(event.dataTransfer?.files);
     if (file) usePicture(file);
-    else if (event.dataTransfer?.files.length) showProblem(new api.Trouble("That file is not a picture."));
+    else if (event.dataTransfer?.files.length) showProblem(new api.Trouble(say("That file is not a picture.")));
   };
 }
 
@@ -284,17 +328,28 @@ function openFilters(isOpen) {
   if (isOpen) drawFilters();
 }
 
-function setTheme(theme, keep) {
+function setTheme(theme, isChosen) {
   document.documentElement.dataset.theme = theme;
-  try { if (keep) localStorage.setItem("theme", theme); } catch { /* no storage: this visit only */ }
+  if (isChosen) keep("theme", theme);
 }
 
-function kept() {
-  try { return localStorage.getItem("theme"); } catch { return null; }
+function setLang(lang) {
+  speak(lang);
+  keep("lang", lang);
+  if (shown) $("summary").textContent = summary();
+}
+
+function keep(name, value) {
+  try { localStorage.setItem(name, value); } catch { /* no storage: this visit only */ }
+}
+
+function kept(name) {
+  try { return localStorage.getItem(name); } catch { return null; }
 }
 
 async function start() {
-  setTheme(kept() || (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light"), false);
+  setTheme(kept("theme") || (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light"), false);
+  speak(kept("lang") || (navigator.language.startsWith("zh") ? "zh" : "en"));
   listen();
   Object.assign(state, readAddress());
   drawOptions();

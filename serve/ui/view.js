@@ -1,11 +1,14 @@
 // Drawing: data in, elements out. Text is always text (textContent), never markup.
 
 import { imageUrl } from "./api.js";
+import { say } from "./words.js";
 
 const DEGRADED = {
   rerank_fewer: "Busy: fewer products than usual were re-ordered by the second model.",
   rerank_skipped: "Busy: the second model was skipped; this is the first order.",
   rerank_unavailable: "This release has no reranker; this is the first order.",
+  words_skipped: "Busy: the words were not weighed.",
+  cached_answer: "Very busy: this is what the same search found a while ago.",
 };
 
 export const $ = (id) => document.getElementById(id);
@@ -30,16 +33,16 @@ export function card(hit, rank, on) {
   const words = Object.values(hit.attributes).slice(0, 6).join(" · ");
   const title = hit.title
     ? make("h3", {}, hit.title)
-    : make("h3", { className: "untitled" }, "untitled");
+    : make("h3", { className: "untitled" }, say("untitled"));
   const open = make(
     "button",
     { type: "button", className: "card", onclick: () => on.open(hit) },
     picture(hit), title, make("p", {}, words),
-    make("span", { className: "rank", "aria-label": `rank ${rank}` }, `#${rank}`),
-    make("span", { className: "score", title: "score, comparable within this answer" }, hit.score.toFixed(3)),
+    make("span", { className: "rank", "aria-label": say("rank {0}", rank) }, `#${rank}`),
+    make("span", { className: "score", title: say("score, comparable within this answer") }, hit.score.toFixed(3)),
   );
-  const like = make("button", { type: "button", className: "like", onclick: () => on.similar(hit) }, "similar");
-  like.setAttribute("aria-label", `More like ${hit.title || hit.product_id}`);
+  const like = make("button", { type: "button", className: "like", onclick: () => on.similar(hit) }, say("similar"));
+  like.setAttribute("aria-label", say("More like {0}", hit.title || hit.product_id));
   return make("li", {}, open, like);
 }
 
@@ -58,7 +61,7 @@ export function showProblem(problem) {
 
 export function showDegraded(notes) {
   $("degraded").hidden = !notes.length;
-  $("degraded").textContent = notes.map((note) => DEGRADED[note] || readable(note)).join(" ");
+  $("degraded").textContent = notes.map((note) => (DEGRADED[note] ? say(DEGRADED[note]) : readable(note))).join(" ");
 }
 
 /** Milliseconds by stage, the total first. */
@@ -92,7 +95,7 @@ export function filterPanel(facets, isOn, toggle) {
 }
 
 export function fillProduct(hit, more) {
-  $("product-title").textContent = hit.title || "untitled";
+  $("product-title").textContent = hit.title || say("untitled");
   $("product-price").textContent = more?.price == null ? "" : more.price.toFixed(2);
   $("product-description").textContent = more?.description || "";
   $("product-id").textContent = hit.product_id;
@@ -108,7 +111,7 @@ export function fillProduct(hit, more) {
 function picture(hit) {
   const frame = make("div", { className: "frame" });
   const image = make("img", { src: imageUrl(hit.product_id), alt: "", loading: "lazy", decoding: "async" });
-  image.onerror = () => frame.replaceChildren("no picture");
+  image.onerror = () => frame.replaceChildren(say("no picture"));
   frame.append(image);
   return frame;
 }

@@ -55,7 +55,7 @@ def test_every_file_that_the_page_and_its_scripts_name_is_there(tags):
     local = {name for name in named if name and re.fullmatch(r"[\w-]+\.(js|css)", name)}
     for script in SCRIPTS:
         local |= set(re.findall(r'from "\./([^"]+)"', script.read_text(encoding="utf-8")))
-    assert {"app.js", "style.css", "api.js", "view.js"} == local
+    assert {"app.js", "style.css", "api.js", "view.js", "words.js"} == local
     assert all((UI / name).is_file() for name in local)
 
 
