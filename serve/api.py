@@ -156,9 +156,10 @@ def _add_health(api: FastAPI, service: Service) -> None:
     async def readyz() -> Health | JSONResponse:
         """A release is open and warm; `problem` says why a newer one is not."""
         live = service.holder.live
+        await service.rules.follow()
         if live is None:
             return render(Problem(503, "not_ready", "no release is open yet"))
-        problem = service.holder.problem or live.part.live.problem
+        problem = service.holder.problem or live.part.live.problem or service.rules.problem
         return Health(status="ready", release=live.release.id, problem=problem)
 
     @api.get("/metrics", include_in_schema=False)

@@ -47,6 +47,7 @@ def query_of(request: SearchRequest, collapse: str | None) -> Query:
         candidates=request.candidates,
         order=_order(request, collapse),
         explain=request.explain,
+        hybrid=request.hybrid,
     )
 
 

@@ -73,6 +73,7 @@ def _remote(home: Path, depth: int, stages: Stages) -> Any:
             RemoteReranker(stages.reranker, release.id) if parts.has_reranker else None,
             depth,
             calibration=parts.calibration,
+            hybrid=parts.hybrid,
         )
 
     return spread(home, make_searcher)

@@ -16,7 +16,7 @@ from ray.serve.handle import DeploymentHandle
 from xmodal.errors import Overloaded, XmodalError
 from xmodal.index.facets import Filter
 from xmodal.index.version import Kind
-from xmodal.search.query import Candidates, Encoded, Query, Reranked
+from xmodal.search.query import Candidates, Encoded, Extra, Query, Reranked
 
 Result = TypeVar("Result")
 
@@ -47,12 +47,12 @@ class RemoteRetriever:
         wanted: Filter,
         kind: Kind,
         deadline_s: float,
+        *,
+        extra: Extra | None = None,
     ) -> Candidates:
         """The k nearest products."""
-        call = self.handle.retrieve.remote
-        return await _call(
-            call(self.release, vector_D, k, wanted, kind=kind, deadline_s=deadline_s)
-        )
+        call, named = self.handle.retrieve.remote, {"kind": kind, "deadline_s": deadline_s}
+        return await _call(call(self.release, vector_D, k, wanted, **named, extra=extra))
 
     async def vectors(self, product_ids: Sequence[str], deadline_s: float) -> NDArray[np.float32]:
         """Stored vectors (N, D)."""

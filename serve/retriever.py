@@ -12,7 +12,7 @@ from serve.stage import Stage
 from xmodal.index.facets import Filter
 from xmodal.index.version import Kind
 from xmodal.search.opened import open_retriever
-from xmodal.search.query import Candidates
+from xmodal.search.query import Candidates, Extra
 
 
 class RetrieverStage:
@@ -36,10 +36,11 @@ class RetrieverStage:
         *,
         kind: Kind,
         deadline_s: float,
+        extra: Extra | None = None,
     ) -> Candidates:
         """The k nearest products by that release."""
         async with self._stage.holder.use(release) as held:
-            return await held.part.retrieve(vector_D, k, wanted, kind, deadline_s)
+            return await held.part.retrieve(vector_D, k, wanted, kind, deadline_s, extra=extra)
 
     async def vectors(
         self, release: str, product_ids: list[str], deadline_s: float

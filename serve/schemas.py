@@ -55,6 +55,11 @@ class Question(BaseModel):
     a picture alone, which has no words to re-order by: it finds its own product first. Of several
     texts it reads those of positive weight, joined; the others keep their say by the first stage's
     score, which the reranker's begins with."""
+    hybrid: bool | None = Field(default=None, strict=True)
+    """Let words of titles and attributes count beside the vectors, for one plain text; by default
+    where it was measured to help on the shop's own `val` queries of this kind (Chinese, mixed,
+    Latin), with and without the reranker apart. The reranker, where it is asked, has the last word
+    on what either has found."""
     deadline_ms: Deadline | None = None
     """Time for the answer; one that would miss it degrades and says so in `degraded`."""
 
@@ -137,7 +142,8 @@ class Hit(BaseModel):
     product_id: str
     score: float
     """The reranker's logit where it was reranked, else the cosine of the query and the product's
-    best picture; with boosts and decay. Comparable within the `candidates` of one answer, not
+    best picture, or the fused score where words counted; with boosts and decay. Rules change the
+    order alone. Comparable within the `candidates` of one answer, not
     between answers."""
     title: str
     attributes: dict[str, str]
@@ -169,7 +175,8 @@ class SearchAnswer(BaseModel):
     degraded: list[str]
     """`rerank_fewer`: fewer candidates than usual; `rerank_skipped`: none; `rerank_unavailable`:
     asked for, and this release has no reranker; `words_skipped`: no time to weigh words;
-    `cached_answer`: no time at all, so this is what the same search found before."""
+    `cached_answer`: no time at all, so this is what the same search found before;
+    `hybrid_unavailable`: asked for, and this index has no words, or the query is no plain text."""
     took_ms: dict[str, float]
     """Milliseconds by stage, and `total`."""
     no_good_match: bool
@@ -178,6 +185,8 @@ class SearchAnswer(BaseModel):
     false where `probability` is null."""
     next_cursor: str | None = None
     """Hand it back as `cursor` for the next page; null on the last one."""
+    rules: list[str] = Field(default_factory=list)
+    """Ids of the rules (`rules.json`) that were applied."""
     facets: dict[str, dict[str, int]] | None = None
     """Of each attribute asked for, how many products have each value, the most frequent first. All
     products of the catalogue that pass the whole `filter` are counted, whatever the text or the

@@ -25,6 +25,7 @@ from serve.holder import Holder
 from serve.pictures import Pictures
 from serve.problems import Problem, body_of, invalid, problem_of
 from serve.reasons import add_words, shown_hit
+from serve.rules import RulesFile
 from serve.schemas import (
     BatchItem,
     ExplainAnswer,
@@ -102,6 +103,7 @@ class Service:
     ) -> None:
         """`collapse`: the attribute that requests may collapse by."""
         self.holder = Holder(home, open_shelf)
+        self.rules = RulesFile(home)
         self.desk = Desk(self.holder)
         self._deadline_ms, self._collapse = deadline_ms, collapse
         self._answers = Answers()
@@ -115,11 +117,19 @@ class Service:
         live = self.holder.live
         if live is None:
             return await self._search(request)
-        there = live.part.live.__contains__
+        await self.rules.follow()
+        there = partial(self._is_shown, live.part.live, request)
         work = partial(self._search, request)
         found = await self._answers.answer(request, work, live.release.id, there)
         self.telemetry.searched(found)
         return found
+
+    def _is_shown(self, products: LiveProducts, request: SearchRequest, product_id: str) -> bool:
+        """Whether the shop still has a product and no rule hides it from such a request."""
+        if product_id not in products:
+            return False
+        query = query_of(request, self._collapse)
+        return self.rules.shows(products.product(product_id), query)
 
     async def _search(self, request: SearchRequest) -> SearchAnswer:
         deadline_s = self._until(request.deadline_ms)
@@ -128,6 +138,7 @@ class Service:
             query, release_id = placed(query, request.cursor)
             if release_id not in self.holder.ids:
                 raise gone(release_id)
+        query = await self.rules.ruled(query)
         async with self.holder.use(release_id) as held:
             shelf = await _fresh(held.part)
             # In a thread: an attribute's values are read as numbers or dates when first named.
@@ -145,6 +156,7 @@ class Service:
         """Products near to others. Raises the errors that `problems.py` knows."""
         deadline_s = self._until(deadline_ms)
         async with self.holder.use() as held:
+            wish = await self.rules.hiding(wish)
             answer = await related(held.part.searcher.retriever, wish, deadline_s)
             return _answer(answer, held.release)
 
@@ -262,6 +274,7 @@ def _answer(answer: Answer, release: Release) -> SearchAnswer:
         degraded=list(answer.degraded),
         took_ms=dict(answer.took_ms),
         no_good_match=answer.no_good_match,
+        rules=list(answer.rules),
     )
 
 

@@ -12,7 +12,7 @@ from tests.factories import CAPTIONS, make_picture, tiny_encoder
 from xmodal.catalog.schema import PAIR, PRODUCT
 from xmodal.catalog.store import Catalog, Manifest, Part, open_catalog
 from xmodal.fingerprint import of_file, of_json
-from xmodal.index.build import build_index
+from xmodal.index.build import MeasureWords, build_index
 from xmodal.index.version import Index
 from xmodal.matcher.calibration import Calibration, Familiar, Scale
 from xmodal.matcher.encoder import Encoder
@@ -80,10 +80,17 @@ def embed(catalog: Catalog, encoder: Encoder, folder: Path) -> FeatureStore:
     return embed_here(encoder, catalog, folder, plan)
 
 
-def tiny_index(folder: Path, catalog: Catalog, encoder: Encoder, fingerprint: str = "e0") -> Index:
+def tiny_index(
+    folder: Path,
+    catalog: Catalog,
+    encoder: Encoder,
+    fingerprint: str = "e0",
+    measure_words: MeasureWords | None = None,
+) -> Index:
     """An index of `catalog` below `folder`."""
     store = embed(catalog, encoder, folder / f"store-{fingerprint}")
-    return build_index(store, catalog, encoder, fingerprint, folder / "indexes")
+    indexes = folder / "indexes"
+    return build_index(store, catalog, encoder, fingerprint, indexes, measure_words=measure_words)
 
 
 def tiny_home(home: Path, products: int = 24) -> Release:
@@ -93,13 +100,15 @@ def tiny_home(home: Path, products: int = 24) -> Release:
     return add_release(home, catalog, seed=0)
 
 
-def add_release(home: Path, catalog: Catalog, seed: int) -> Release:
+def add_release(
+    home: Path, catalog: Catalog, seed: int, measure_words: MeasureWords | None = None
+) -> Release:
     """Another matcher (by `seed`), its index, and the pointer moved to both."""
     folder = home / "runs" / f"run{seed}" / "matcher"
     encoder = tiny_encoder(CAPTIONS, seed=seed)
     save_matcher(folder, encoder, tiny_reranker(encoder, seed), calibration=tiny_calibration())
     fingerprint = read_facts(folder).encoder
-    index = tiny_index(home, catalog, encoder, fingerprint)
+    index = tiny_index(home, catalog, encoder, fingerprint, measure_words)
     matcher = MatcherVersion("xmodal", str(seed + 1), str(folder.relative_to(home)), fingerprint)
     release = make_release(
         home,

@@ -56,6 +56,8 @@ class Answer:
     next_cursor: str | None = None
     """Leads to the next page; None on the last one."""
     facets: Mapping[str, Mapping[str, int]] | None = None
+    rules: Sequence[str] = ()
+    """Ids of the shop's rules that were applied."""
 
 
 class Wishes(TypedDict, total=False):
@@ -72,6 +74,7 @@ class Wishes(TypedDict, total=False):
     collapse: bool
     min_score: float
     explain: bool
+    hybrid: bool
 
 
 class Client:

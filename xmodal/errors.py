@@ -19,6 +19,7 @@
         ├── QueryError          a search request that cannot be answered
         ├── UnknownProduct      a product id that the catalogue does not have
         ├── FilterError         a filter by an attribute that no product has
+        ├── RulesError          a file of rules that cannot be read as one
         ├── RequestError        a part of a request that cannot be granted
         ├── ReleaseError        no release, or no earlier one to go back to
         └── ServiceError        a port in use, a Ray head that is not there
@@ -113,6 +114,10 @@ class RequestError(UserError):
     def __init__(self, message: str, field: str | None = None, code: str = "invalid") -> None:
         super().__init__(message)
         self.field, self.code = field, code
+
+
+class RulesError(UserError):
+    """A file of business rules with a fault in it."""
 
 
 class ReleaseError(UserError):

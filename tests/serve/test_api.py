@@ -50,7 +50,7 @@ def as_base64(content):
 def test_an_answer_has_exactly_what_is_promised(client, release):
     answer = search(client, text="red shoe", limit=3).json()
     promised = {"query_id", "hits", "release", "degraded", "took_ms", "no_good_match"}
-    assert set(answer) == promised | {"next_cursor", "facets"}
+    assert set(answer) == promised | {"next_cursor", "facets", "rules"}
     assert len(answer["hits"]) == 3
     shown = {"product_id", "score", "title", "attributes", "probability"}
     assert set(answer["hits"][0]) == shown | {"collapsed", "explanation"}

@@ -7,11 +7,12 @@ Shapes: N vector rows, P products, D embedding size.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import faiss
 import numpy as np
@@ -33,6 +34,7 @@ from xmodal.index.layout import (
     VECTORS,
     IndexFacts,
 )
+from xmodal.index.lexical import own_found, write_words
 from xmodal.index.offset import NO_OFFSET, measure_offset
 from xmodal.index.products import write_products
 from xmodal.index.proof import measure_recall, prove_encoder
@@ -45,6 +47,8 @@ BLOCK_ROWS = 8192
 SAMPLE = 256
 PROBE_TEXTS = 8
 LEAST_SELF_FOUND = 0.99
+
+MeasureWords = Callable[[Index, Encoder, Catalog], Mapping[str, Mapping[str, Any]]]
 
 
 @dataclass(frozen=True)
@@ -67,12 +71,19 @@ class Rows:
 
 
 def build_index(
-    store: FeatureStore, catalog: Catalog, encoder: Encoder, encoder_fingerprint: str, indexes: Path
+    store: FeatureStore,
+    catalog: Catalog,
+    encoder: Encoder,
+    encoder_fingerprint: str,
+    indexes: Path,
+    *,
+    measure_words: MeasureWords | None = None,
 ) -> Index:
     """Publish `<indexes>/<id>` and return it opened; a damaged one in its place is replaced.
 
     Args:
         store: what="vector+tokens" of every picture of `catalog`, made by `encoder`.
+        measure_words: says what words add to the vectors, by kind of query, for the facts.
 
     Raises:
         IndexDamaged: `store` was not made by this encoder of this catalogue.
@@ -83,8 +94,7 @@ def build_index(
     if folder.exists():
         with suppress(IndexDamaged, IndexMismatch):  # then it is built anew, over the damaged one
             return open_index(folder, encoder_fingerprint)
-    titles = catalog.products(["product_id", "title"])
-    rows = _rows(store, catalog, encoder, titles["title"])
+    rows = _rows(store, catalog, encoder, catalog.products(["title"])["title"])
     with publish(folder) as beside:
         beside.mkdir(parents=True, exist_ok=True)
         facts = _write(
@@ -93,12 +103,19 @@ def build_index(
         index = Index(beside, facts)
         facts = replace(facts, self_found=self_found(index), recall=measure_recall(index))
         if facts.self_found < LEAST_SELF_FOUND:
-            raise IndexDamaged(
-                f"only {facts.self_found:.0%} of the sample's products find themselves"
-            )
+            found = f"{facts.self_found:.0%}"
+            raise IndexDamaged(f"only {found} of the sample's products find themselves")
         prove_encoder(index, encoder, catalog)
+        hybrid = measure_words(index, encoder, catalog) if measure_words else {}
+        facts = _with_words(facts, index, hybrid)
         write_json_atomic(beside / FACTS, facts.as_json())
     return open_index(folder, encoder_fingerprint)
+
+
+def _with_words(facts: IndexFacts, index: Index, hybrid: Mapping[str, Any]) -> IndexFacts:
+    if index.words is None:
+        return facts
+    return replace(facts, words_found=own_found(index.words, index.products), hybrid=hybrid)
 
 
 def _rows(store: FeatureStore, catalog: Catalog, encoder: Encoder, titles: pa.ChunkedArray) -> Rows:
@@ -126,6 +143,8 @@ def _write(
     """Write all files but the facts; returns the facts, recall and self-find still open."""
     attributes = write_products(beside, catalog.products())
     write_facets(beside, attributes)
+    titles = catalog.products(["title"])["title"].to_pylist()
+    names = (*FILES, *write_words(beside, titles, attributes))
     product_row_N = rows.product_row_N
     np.save(beside / ROWS, product_row_N)
     _write_vectors(beside, rows, encoder.dim)
@@ -144,7 +163,7 @@ def _write(
         text_offset=_offsets(rows, catalog, encoder),
         recall={},
         self_found=0.0,
-        files={file: of_file(beside / file) for file in FILES},
+        files={file: of_file(beside / file) for file in names},
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
     )
 

@@ -12,7 +12,7 @@ import logging
 import threading
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -27,7 +27,7 @@ from xmodal.index.filters import NoneOf, Range, unknown_attribute
 from xmodal.index.offset import measure_offset
 from xmodal.index.table import Table, View
 from xmodal.index.vectors import VectorLog, embed_or_leave
-from xmodal.index.version import Hits, Index, Kind, load_probes
+from xmodal.index.version import Hits, Index, Kind, Rows, load_probes
 
 log = logging.getLogger(__name__)
 
@@ -95,17 +95,48 @@ class Overlay:
         """As `Index.search`, over index and overlay."""
         view = self._table.view
         hits = self._of_index(view, query_D, k, wanted, kind)
-        columns = [
-            self.index.products.column(name, hits.product_rows)
-            for name in ("product_id", "title", "attributes", "price")
-        ]
-        base = Found(hits.vector_rows, hits.scores, *columns)
         if not view.count:
-            return base
-        numbers_K, rows_K, scores_K = view.best(query_D, k, wanted, self._offset[kind])
+            return shown_of(self.index, hits)
+        return self._joined(view, hits, view.best(query_D, k, wanted, self._offset[kind]), k)
+
+    def among(
+        self,
+        query_D: Floats,
+        product_ids: Collection[str],
+        wanted: Filter = (),
+        kind: Kind = "text",
+    ) -> Found:
+        """Those of these products that are there and pass, scored as `search` does."""
+        view = self._table.view
+        own = self._own(view, wanted)
+        known = [self.index.products.row_of(one) for one in product_ids]
+        rows = np.array([row for row in known if row is not None], np.int64)
+        rows = rows[~np.isin(rows, view.hidden)]
+        if wanted:
+            rows = rows[self.index.facets.mask(own)[rows]] if own is not None else rows[:0]
+        hits = self.index.among(query_D, rows, kind)
+        if not view.count:
+            return shown_of(self.index, hits)
+        numbers_K, rows_K, scores_K = view.best(query_D, view.count, wanted, self._offset[kind])
+        ids = [view.facts[number].product_id for number in numbers_K]
+        asked = [at for at, one in enumerate(ids) if one in product_ids]
+        live = numbers_K[asked], rows_K[asked], scores_K[asked]
+        return self._joined(view, hits, live, len(product_ids))
+
+    def may_pass(self, wanted: Filter) -> NDArray[np.bool_]:
+        """Which products of the index pass, (P,); of those that were changed since, all."""
+        view = self._table.view
+        own = self._own(view, wanted)
+        count, facets = self.index.products.count, self.index.facets
+        passed = np.zeros(count, bool) if own is None else facets.mask(own)
+        passed[view.hidden] = True
+        return passed
+
+    def _joined(self, view: View, hits: Hits, live: tuple[Rows, Rows, Floats], k: int) -> Found:
+        numbers_K, rows_K, scores_K = live
         facts = [view.facts[number] for number in numbers_K]
         shown = [json.dumps(dict(one.attributes), ensure_ascii=False) for one in facts]
-        live = Found(
+        others = Found(
             rows_K + self.index.facts.vectors,
             scores_K,
             [one.product_id for one in facts],
@@ -113,7 +144,7 @@ class Overlay:
             shown,
             [one.price for one in facts],
         )
-        return _merged(base, live, k)
+        return _merged(shown_of(self.index, hits), others, k)
 
     def product_vectors(self, product_ids: Sequence[str]) -> Floats:
         """As `Index.product_vectors`, of products of either. Raises UnknownProduct."""
@@ -192,6 +223,15 @@ class Overlay:
                 raise
             return None
         return tuple(own) if can_pass else None
+
+
+def shown_of(index: Index, hits: Hits) -> Found:
+    """What an answer shows of the index's own products."""
+    columns = [
+        index.products.column(name, hits.product_rows)
+        for name in ("product_id", "title", "attributes", "price")
+    ]
+    return Found(hits.vector_rows, hits.scores, *columns)
 
 
 def _estimated(index: Index, vectors: VectorLog) -> dict[Kind, float]:

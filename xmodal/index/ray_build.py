@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from xmodal.catalog.store import Catalog
-from xmodal.index.build import build_index
+from xmodal.index.build import MeasureWords, build_index
 from xmodal.index.carry import carry_over
 from xmodal.index.version import Index
 from xmodal.matcher.saved import load_encoder, read_facts
@@ -21,6 +21,7 @@ def embed_and_build(
     *,
     actors: int = 2,
     progress: Callable[[int], None] = lambda _: None,
+    measure_words: MeasureWords | None = None,
 ) -> Index:
     """Publish `<home>/indexes/<id>` for the matcher's encoder and return it opened.
 
@@ -32,4 +33,5 @@ def embed_and_build(
     if store is None:
         store = embed_matcher(home, catalog, matcher_folder, actors=actors, progress=progress)
     encoder = load_encoder(matcher_folder / "encoder")
-    return build_index(store, catalog, encoder, fingerprint, home / "indexes")
+    indexes = home / "indexes"
+    return build_index(store, catalog, encoder, fingerprint, indexes, measure_words=measure_words)

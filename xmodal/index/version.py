@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from xmodal.errors import IndexDamaged, IndexMismatch
 from xmodal.index.facets import Facets, Filter, MaskCache, facet_counts
 from xmodal.index.layout import PROBES, ROWS, VECTORS, IndexFacts, prove_files, read_facts
+from xmodal.index.lexical import Lexical, own_found
 from xmodal.index.products import Products
 from xmodal.index.tokens import TokenStore
 
@@ -45,6 +46,7 @@ class Index:
         self.products = Products(folder)
         self.facets = Facets.open(folder)
         self.tokens = TokenStore(folder)
+        self.words = Lexical.open(folder)
         self._masks = MaskCache(self.facets, self.product_row_N)
 
     @property
@@ -73,6 +75,15 @@ class Index:
             taken = min(taken * 4, self.vectors.ntotal)
         none = np.empty(0, np.int64)
         return Hits(none, none, np.empty(0, np.float32))
+
+    def among(self, query_D: Floats, product_rows: Rows, kind: Kind = "text") -> Hits:
+        """These products alone, best first, scored as `search` does."""
+        row_mask_N = np.isin(self.product_row_N, product_rows)
+        if not row_mask_N.any():
+            none = np.empty(0, np.int64)
+            return Hits(none, none, np.empty(0, np.float32))
+        bitmap = np.packbits(row_mask_N, bitorder="little")
+        return self._best_of_each(*self._nearest(query_D, int(row_mask_N.sum()), bitmap, kind))
 
     def best_scores(self, query_QD: Floats, kind: Kind) -> Floats:
         """The score (Q,) of each query's best row, all in one scan."""
@@ -174,6 +185,9 @@ def open_index(folder: Path, encoder: str) -> Index:
             f"{folder}: {found:.0%} of the sample finds itself, {facts.self_found:.0%} when built; "
             "build the index anew"
         )
+    words_found = 1.0 if index.words is None else own_found(index.words, index.products)
+    if words_found < (facts.words_found or 0):
+        raise IndexDamaged(f"{folder}: its words find less than when built; build the index anew")
     return index
 
 
@@ -188,6 +202,8 @@ def prove_counts(index: Index) -> None:
         "tokens": (len(index.tokens), facts.vectors),
         "dimensions": (vectors.d, facts.dim + bool(facts.text_rows)),
     }
+    if index.words is not None:
+        counts["texts"] = (index.words.count, facts.products)
     for name, (found, expected) in counts.items():
         if found != expected:
             raise IndexDamaged(

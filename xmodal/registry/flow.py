@@ -6,6 +6,7 @@ Needs a Ray session. `jobs/pipeline.py` calls them in order; what they leave lie
 """
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from xmodal.index.ray_build import embed_and_build
 from xmodal.index.version import open_index
 from xmodal.matcher.encoder import Encoder
 from xmodal.matcher.parity import check_reload_parity
-from xmodal.matcher.saved import load_encoder, read_facts
+from xmodal.matcher.saved import load_encoder, load_matcher, read_facts
 from xmodal.registry.judged import REPORT, SHOWN, evaluate_tracked
 from xmodal.registry.measure import measure, sample
 from xmodal.registry.pointer import MatcherVersion
@@ -40,6 +41,7 @@ from xmodal.registry.trained import rerank_tracked, train_tracked, tune_tracked
 from xmodal.retrieval.metrics import means, per_query, without
 from xmodal.retrieval.ray_embed import embed_matcher
 from xmodal.retrieval.store import vector_folder
+from xmodal.search.hybrid import measure_hybrid
 from xmodal.settings import Settings
 from xmodal.training.baseline import make_base
 from xmodal.training.names import run_name
@@ -197,6 +199,7 @@ class Flow:
         encoder = read_facts(matcher).encoder
 
         def work() -> Record:
+            reranker = load_matcher(matcher).reranker
             with progress("embed", catalog.n_products) as bar:
                 index = embed_and_build(
                     self.home,
@@ -204,6 +207,7 @@ class Flow:
                     matcher,
                     actors=self.settings.index.actors,
                     progress=bar.advance,
+                    measure_words=partial(measure_hybrid, reranker=reranker),
                 )
             return {"id": index.facts.id, "folder": str(self.home / "indexes" / index.facts.id)}
 

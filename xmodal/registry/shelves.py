@@ -20,7 +20,7 @@ from xmodal.matcher.tokens import dequantise
 from xmodal.retrieval.codes import Codes, int8_codes, prefix, search_codes, sign_codes
 from xmodal.retrieval.store import FeatureStore
 from xmodal.retrieval.topk import NO_ROW, Floats, Ints, topk
-from xmodal.search.query import Candidates
+from xmodal.search.query import Candidates, Extra
 
 Coding = Literal["float", "int8", "sign bits"]
 CODINGS: tuple[Coding, ...] = ("float", "int8", "sign bits")
@@ -98,6 +98,8 @@ class ShelfRetriever:
         wanted: Filter,  # noqa: ARG002  # a stage's signature; a measurement filters nothing
         kind: Kind,  # noqa: ARG002
         deadline_s: float,  # noqa: ARG002
+        *,
+        extra: Extra | None = None,  # noqa: ARG002
     ) -> Candidates:
         """The k products whose best picture is nearest."""
         scores, rows = self._shelf.nearest(vector_D, k * self._most)

@@ -39,7 +39,8 @@ def fingerprint(query: Query) -> str:
     """What two pages of one answer have in common: all but limit, explanation and place."""
     image = of_bytes(query.image) if query.image is not None else None
     parts = (query.text, image, query.parts, query.wanted, query.rerank, query.candidates)
-    return of_bytes(repr((*parts, query.history, query.history_weight, query.order)).encode())
+    wishes = (query.history, query.history_weight, query.order, query.hybrid)
+    return of_bytes(repr(parts + wishes).encode())
 
 
 def write_cursor(cursor: Cursor) -> str:

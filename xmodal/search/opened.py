@@ -15,6 +15,7 @@ import torch
 from PIL import Image
 
 from xmodal.catalog.changes import Changes, products_folder, vectors_folder
+from xmodal.index import layout
 from xmodal.index.overlay import Overlay
 from xmodal.index.proof import prove_encoder
 from xmodal.index.tokens import TokenStore
@@ -26,6 +27,7 @@ from xmodal.matcher.encoder import Encoder
 from xmodal.matcher.forms import Form, fastest_form, load_form
 from xmodal.matcher.reranker import load_reranker
 from xmodal.matcher.saved import load_calibration, load_encoder, load_matcher, read_facts
+from xmodal.search.fusion import Hybrid
 from xmodal.search.query import Query
 from xmodal.search.searcher import Searcher
 from xmodal.search.shared import CachedEncoder
@@ -60,6 +62,12 @@ class Parts:
         """What the matcher's scores are worth, where it says so."""
         return load_calibration(self.matcher)
 
+    @property
+    def hybrid(self) -> Hybrid | None:
+        """What the index's words are worth, where it has any."""
+        facts = layout.read_facts(self.index)
+        return None if facts.words_found is None else Hybrid.of(facts.hybrid)
+
 
 def open_searcher(parts: Parts, pools: Pools, depth: int) -> tuple[Searcher, Index | Overlay]:
     """All stages in this process, and what is searched (with `parts.live`, an Overlay).
@@ -75,7 +83,14 @@ def open_searcher(parts: Parts, pools: Pools, depth: int) -> tuple[Searcher, Ind
         reranker = LocalReranker(matcher.reranker, _tokens(parts, index), pools)
     encoder = CachedEncoder(LocalEncoder(towers_of(parts, matcher.encoder), pools))
     retriever = LocalRetriever(searched, pools)
-    searcher = Searcher(encoder, retriever, reranker, depth, calibration=matcher.calibration)
+    searcher = Searcher(
+        encoder,
+        retriever,
+        reranker,
+        depth,
+        calibration=matcher.calibration,
+        hybrid=parts.hybrid,
+    )
     return searcher, searched
 
 

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from xmodal.search.query import Candidates, Hit, Query, Why
 from xmodal.search.reorder import applied, attributes_of, groups, ordered, rescored
+from xmodal.search.shown import products_of
 from xmodal.search.wishes import Floats, Head, Names, Place
 
 DEPTH = 1000  # products of the first stage that can be paged through
@@ -78,7 +79,7 @@ def begin(
     """
     order = query.order
     score_K = rescored(scored, order, today) if order.boosts or order.decay else scored.scores
-    best_first = ordered(scored, score_K, None)
+    best_first = _by_rules(query, scored, score_K)
     kept: list[int] = []
     dropped: list[int] = []
     seen: set[str] = set()
@@ -90,9 +91,24 @@ def begin(
     if order.sort is not None:
         left = set(kept)
         kept = [k for k in ordered(scored, score_K, order.sort) if k in left]
+    else:
+        kept = query.rules.placed(scored.product_ids, kept)
     names = names_of(scored.product_ids)
     whole = Head(names, scored.scores.astype(np.float32), score_K, probability_K)
     return replace(place, head=whole.at(kept), dropped_X=names[dropped])
+
+
+def within(place: Place, found: Candidates) -> Candidates:
+    """The window without what was found far from the query, unless it belongs to the head.
+
+    Behind the nearest k the tail would go on with a product of which others are nearer.
+    """
+    if found.nearest == len(found):
+        return found
+    name_K = names_of(found.product_ids)
+    in_head_K = np.isin(name_K, np.concatenate([place.head.name_R, place.shown_S, place.dropped_X]))
+    in_head_K[: found.nearest] = True
+    return found.at(np.flatnonzero(in_head_K).tolist())
 
 
 def turn(query: Query, place: Place, found: Candidates, tail_probability_K: Floats) -> Page:
@@ -134,6 +150,16 @@ def hits_of_page(query: Query, page: Page, place: Place) -> list[Hit]:
             hit = replace(hit, why=why)
         hits.append(hit)
     return hits
+
+
+def _by_rules(query: Query, scored: Candidates, score_K: Floats) -> list[int]:
+    """Places of the candidates by score and rules, pinned ones first; a field's order wins."""
+    rules = query.rules
+    if query.order.sort is not None or not rules.reorders:
+        return ordered(scored, score_K, None)
+    best_first = ordered(scored, rules.moved(products_of(scored), score_K), None)
+    pinned = set(rules.pinned)
+    return sorted(best_first, key=lambda k: scored.product_ids[k] not in pinned)
 
 
 def _head(place: Place, name_K: Names) -> Iterator[Entry]:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from xmodal.index.facets import Filter
 from xmodal.index.version import Kind
+from xmodal.search.rules import Ruling
 from xmodal.search.wishes import Boost, Order, Part, Place
 
 
@@ -43,6 +44,9 @@ class Query:
     place: Place | None = None
     """Where to read on; None: from the first page."""
     explain: bool = False
+    hybrid: bool | None = None
+    """Whether words count beside the vector; None: where it was measured to help."""
+    rules: Ruling = field(default_factory=Ruling)
 
     @property
     def kind(self) -> Kind:
@@ -74,6 +78,8 @@ class Related:
     """Products that are not to be shown either."""
     diversity: float = 0.0
     """0: the nearest; towards 1: those unlike the ones before them."""
+    rules: Ruling = field(default_factory=Ruling)
+    """Of which those that hide hold."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +88,14 @@ class Encoded:
 
     vector_D: NDArray[np.float32]
     features: Mapping[str, NDArray[np.generic]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Extra:
+    """What is found beside the nearest, however far it is: the best by words, products by id."""
+
+    text: str | None = None
+    product_ids: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -94,6 +108,15 @@ class Candidates:
     titles: Sequence[str]
     attributes: Sequence[str]
     prices: Sequence[float | None] = ()
+    words: NDArray[np.float32] | None = None
+    """BM25 of each, where a text was to be found by its words."""
+    near: int | None = None
+    """How many are the nearest; behind them stand those that were found as `Extra`. None: all."""
+
+    @property
+    def nearest(self) -> int:
+        """How many are the nearest."""
+        return len(self) if self.near is None else self.near
 
     def __len__(self) -> int:
         return len(self.product_ids)
@@ -112,6 +135,7 @@ class Candidates:
             [self.titles[place] for place in chosen],
             [self.attributes[place] for place in chosen],
             [self.prices[place] for place in chosen] if self.prices else (),
+            None if self.words is None else self.words[chosen],
         )
 
 
@@ -165,6 +189,8 @@ class Answer:
     """Whether nothing in the catalogue seems to be what the text asks for."""
     place: Place | None = None
     """Where the next page begins; None where this is the last."""
+    rules: Sequence[str] = ()
+    """Ids of the rules that were applied."""
 
 
 class QueryEncoder(Protocol):
@@ -184,8 +210,10 @@ class Retriever(Protocol):
         wanted: Filter,
         kind: Kind,
         deadline_s: float,
+        *,
+        extra: Extra | None = None,
     ) -> Candidates:
-        """The k best products by the first stage."""
+        """The k best products by the first stage, and what `extra` finds behind them."""
 
     async def vectors(self, product_ids: Sequence[str], deadline_s: float) -> NDArray[np.float32]:
         """The stored vectors (N, D) of products: of each the unit mean of its pictures'."""

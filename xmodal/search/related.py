@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from xmodal.search.query import Answer, Related, Retriever
 from xmodal.search.searcher import hits_of, timed
+from xmodal.search.shown import retrieve_shown
 
 POOL = 4  # candidates for each place of a diverse answer
 
@@ -33,7 +34,7 @@ async def related(retriever: Retriever, wish: Related, deadline_s: float) -> Ans
     mean_D /= max(float(np.linalg.norm(mean_D)), 1e-12)
     left_out = wish.excluded | wish.weights.keys()
     k = wish.limit * (POOL if wish.diversity else 1) + len(left_out)
-    retrieval = retriever.retrieve(mean_D, k, wish.wanted, "image", deadline_s)
+    retrieval = retrieve_shown(retriever, mean_D, k, wish, deadline_s)
     found = await timed(took_ms, "retrieve", retrieval, deadline_s)
     found = found.at([n for n, name in enumerate(found.product_ids) if name not in left_out])
     if wish.diversity and len(found):

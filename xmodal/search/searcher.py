@@ -21,6 +21,8 @@ from xmodal.errors import DeadlineExceeded, Overloaded, RequestError, UnknownPro
 from xmodal.matcher.calibration import PAGE, Calibration, Scale
 from xmodal.search.batcher import Load
 from xmodal.search.compose import bent
+from xmodal.search.fusion import Fusion, Hybrid
+from xmodal.search.lead import lead_of
 from xmodal.search.page import (
     DEPTH,
     Page,
@@ -29,11 +31,13 @@ from xmodal.search.page import (
     nothing_said,
     turn,
     window_size,
+    within,
 )
 from xmodal.search.query import (
     Answer,
     Candidates,
     Encoded,
+    Extra,
     Hit,
     Query,
     QueryEncoder,
@@ -41,9 +45,11 @@ from xmodal.search.query import (
     Retriever,
 )
 from xmodal.search.shared import loads_of
+from xmodal.search.shown import products_of, retrieve_shown, reworded
 from xmodal.search.wishes import Floats, Place, empty_head
 
 FEWER, SKIPPED, ABSENT = "rerank_fewer", "rerank_skipped", "rerank_unavailable"
+WORDLESS = "hybrid_unavailable"
 Result = TypeVar("Result")
 MEMORY = 0.2  # weight of the newest measurement in the running cost of a candidate
 
@@ -55,7 +61,8 @@ class Searcher:
     `depth` candidates are reranked where time allows; `candidate_s` is the running estimate of
     what one costs, the means to tell beforehand how many the time left will hold. It shrinks with
     every query that is not reranked, so that after a busy hour the reranker is tried again.
-    `calibration` says what the scores of a text's answer are worth, where the matcher has one.
+    `calibration` says what the scores of a text's answer are worth, where the matcher has one;
+    `hybrid` what words are worth beside the vectors, where the index has any.
     """
 
     encoder: QueryEncoder
@@ -64,6 +71,7 @@ class Searcher:
     depth: int = 50
     candidate_s: float = 0.0
     calibration: Calibration | None = None
+    hybrid: Hybrid | None = None
 
     async def answer(self, query: Query, deadline_s: float) -> Answer:
         """Answer `query` before `deadline_s` (on the clock of `time.time()`).
@@ -75,6 +83,8 @@ class Searcher:
         took_ms: dict[str, float] = {}
         start = time.perf_counter()
         self._check(query)
+        typed = query.text or ""
+        query = reworded(query)
         degraded: list[str] = []
         if query.place is None:
             place, found, degraded = await self._first(query, deadline_s, took_ms)
@@ -84,7 +94,8 @@ class Searcher:
         hits = hits_of_page(query, page, place)
         took_ms["total"] = (time.perf_counter() - start) * 1000
         rounded = {stage: round(ms, 2) for stage, ms in took_ms.items()}
-        return Answer(hits, degraded, rounded, place.no_good_match, page.place)
+        named = query.rules.named(typed, products_of(page.found)) if query.rules else []
+        return Answer(hits, degraded, rounded, place.no_good_match, page.place, named)
 
     def loads(self) -> dict[str, Load]:
         """How busy the queues of the stages in this process are."""
@@ -104,16 +115,19 @@ class Searcher:
             encoded = await self._with_history(query, encoded, deadline_s, took_ms)
         reranks = query.wants_rerank and self.reranker is not None
         depth = max(query.limit, query.candidates or self.depth)
-        size = depth if reranks or query.order.is_new else 0
+        fusion = self._fusion(query)
+        moves = query.order.is_new or query.rules.reorders or fusion is not None
+        size = depth if reranks or moves else 0
         k = max(size, query.limit + 1, PAGE if self.calibration else 1)
         k = DEPTH if query.order.thins else k
         found = await self._retrieve(query, encoded.vector_D, k, deadline_s, took_ms)
-        degraded = [ABSENT] if query.rerank and query.text and self.reranker is None else []
-        head = found.first(size if query.order.is_new else 0)
+        lead = lead_of(found, fusion, query.rules.pinned, size)
+        degraded = self._lacking(query)
+        head = found.at(lead.places, lead.score_L) if moves else found.first(0)
         is_reranked = False
         if reranks and len(found):
             ranked, left_out = await self._rerank(
-                query, encoded, found.first(size), deadline_s, took_ms
+                query, encoded, found.at(lead.places), deadline_s, took_ms
             )
             degraded += left_out
             is_reranked = ranked is not None
@@ -126,9 +140,8 @@ class Searcher:
             familiar = self.calibration.familiar(encoded.vector_D)
             no_match = scale.is_no_match(judged, found.scores, familiar)
             place = replace(place, no_good_match=no_match)
-            probability_K = scale.probabilities(judged, found.scores)[: len(head)].astype(
-                np.float32
-            )
+            likely_K = scale.probabilities(judged, found.scores).astype(np.float32)
+            probability_K = likely_K if is_reranked else likely_K[lead.places][: len(head)]
         today = datetime.now(UTC).date()
         return begin(place, query, head, probability_K, today), found, degraded
 
@@ -142,12 +155,14 @@ class Searcher:
     ) -> Page:
         """The page at `place`, of the window `found` or of one that is fetched for it."""
         if found is not None:
+            found = within(place, found)
             return turn(query, place, found, self._tail_probability(query, found))
         # A larger window only where products came to the index since the page before, or went.
         for k in dict.fromkeys((window_size(query, place), DEPTH)):
-            found = await self._retrieve(query, place.vector_D, k, deadline_s, took_ms)
+            window = await self._retrieve(query, place.vector_D, k, deadline_s, took_ms)
+            found = within(place, window)
             page = turn(query, place, found, self._tail_probability(query, found))
-            if not page.is_short or len(found) < k:
+            if not page.is_short or window.nearest < k:
                 break
         return page
 
@@ -159,7 +174,10 @@ class Searcher:
         deadline_s: float,
         took_ms: dict[str, float],
     ) -> Candidates:
-        retrieval = self.retriever.retrieve(vector_D, k, query.wanted, query.kind, deadline_s)
+        text = query.text if self._fusion(query) is not None else None
+        pinned = query.rules.pinned
+        extra = Extra(text, pinned) if text or pinned else None
+        retrieval = retrieve_shown(self.retriever, vector_D, k, query, deadline_s, extra=extra)
         return await timed(took_ms, "retrieve", retrieval, deadline_s)
 
     async def _with_history(
@@ -172,6 +190,19 @@ class Searcher:
         except UnknownProduct as error:
             raise RequestError(str(error), "user_history", "unknown_product") from error
         return replace(encoded, vector_D=bent(encoded.vector_D, vector_ND, query.history_weight))
+
+    def _fusion(self, query: Query) -> Fusion | None:
+        """How words count beside the vector; None: not at all, or there is more than one text."""
+        if self.hybrid is None or not query.text or not query.is_plain:
+            return None
+        is_reranked = query.wants_rerank and self.reranker is not None
+        return self.hybrid.choose(query.text, query.hybrid, is_reranked=is_reranked)
+
+    def _lacking(self, query: Query) -> list[str]:
+        """What was asked for and this release, or this query, cannot have."""
+        no_words = query.hybrid and self._fusion(query) is None
+        no_reranker = query.rerank and query.text and self.reranker is None
+        return [ABSENT] * bool(no_reranker) + [WORDLESS] * bool(no_words)
 
     def _check(self, query: Query) -> None:
         """Raises RequestError for a least probability where nothing says what one is."""

@@ -28,7 +28,8 @@ from xmodal.matcher.forms import Form
 from xmodal.matcher.reranker import Reranker as RerankerModel
 from xmodal.search.batcher import Batcher, Load
 from xmodal.search.compose import combined
-from xmodal.search.query import Candidates, Encoded, Query, Reranked
+from xmodal.search.query import Candidates, Encoded, Extra, Query, Reranked
+from xmodal.search.wider import nearest, widened
 from xmodal.search.wishes import Part
 
 Floats = NDArray[np.float32]
@@ -125,13 +126,21 @@ class LocalRetriever:
         return {"index": Load(self._waiting, self._begun, self._begun)}
 
     async def retrieve(
-        self, vector_D: Floats, k: int, wanted: Filter, kind: Kind, deadline_s: float
+        self,
+        vector_D: Floats,
+        k: int,
+        wanted: Filter,
+        kind: Kind,
+        deadline_s: float,
+        *,
+        extra: Extra | None = None,
     ) -> Candidates:
-        """The k nearest products.
+        """The k nearest products, and what `extra` finds behind them.
 
         Raises FilterError for an unknown attribute, Overloaded, or DeadlineExceeded.
         """
-        return await self._run(partial(self._retrieve, vector_D, k, wanted, kind), deadline_s)
+        work = partial(self._retrieve, vector_D, k, wanted, kind, extra=extra)
+        return await self._run(work, deadline_s)
 
     async def vectors(self, product_ids: Sequence[str], deadline_s: float) -> Floats:
         """Stored vectors (N, D). Raises UnknownProduct, Overloaded, or DeadlineExceeded."""
@@ -169,19 +178,23 @@ class LocalRetriever:
             self._index.refresh(NEWS_S)
         return self._index.counts(attributes, wanted)
 
-    def _retrieve(self, vector_D: Floats, k: int, wanted: Filter, kind: Kind) -> Candidates:
+    def _retrieve(
+        self,
+        vector_D: Floats,
+        k: int,
+        wanted: Filter,
+        kind: Kind,
+        *,
+        extra: Extra | None = None,
+    ) -> Candidates:
         if len(vector_D) != self._index.dim:  # only a cursor can bring one
             raise RequestError("the cursor is no answer's; leave it out", "cursor", "bad_cursor")
         if isinstance(self._index, Overlay):
             self._index.refresh(NEWS_S)
-            return Candidates(**vars(self._index.search(vector_D, k, wanted, kind)))
-        hits = self._index.search(vector_D, k, wanted, kind)
-        products = self._index.products
-        columns = [
-            products.column(name, hits.product_rows)
-            for name in ("product_id", "title", "attributes", "price")
-        ]
-        return Candidates(hits.vector_rows, hits.scores, *columns)
+        near = nearest(self._index, vector_D, k, wanted, kind)
+        if extra is None:
+            return near
+        return widened(self._index, near, vector_D, extra, wanted=wanted, kind=kind)
 
 
 @dataclass(frozen=True)
