@@ -27,6 +27,10 @@ FLAGS = {
     "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2",
     "RAY_DATA_DISABLE_PROGRESS_BARS": "1",
     "RAY_USAGE_STATS_ENABLED": "0",
+    # Read by glibc in each process that Ray starts. Ray runs our code in threads, whose own heaps
+    # end at 64 MB: larger activations would be mapped, and zeroed, in every batch (1.3 times the
+    # time to embed). With one heap `matcher/fast.py` keeps them.
+    "MALLOC_ARENA_MAX": "1",
     "TOKENIZERS_PARALLELISM": "false",
 }
 API_SERVER = "RAY_API_SERVER_ADDRESS"  # where Ray's State API asks

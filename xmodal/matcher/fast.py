@@ -24,7 +24,7 @@ Out = TypeVar("Out")
 
 # glibc's mallopt: keep up to 1 GiB of freed memory, and serve blocks below 1 GiB from it.
 # Otherwise every activation is mapped and unmapped, and its pages are zeroed, in every batch.
-_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
+_TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -3, -8
 _KEEP_BYTES = 1 << 30
 
 
@@ -95,6 +95,7 @@ def keep_memory() -> bool:
         mallopt = ctypes.CDLL(None).mallopt
     except (OSError, AttributeError, TypeError):
         return False
+    mallopt(_ARENA_MAX, 1)  # a heap of a thread's own ends at 64 MB; those that are there stay
     return all(mallopt(option, _KEEP_BYTES) == 1 for option in (_MMAP_THRESHOLD, _TRIM_THRESHOLD))
 
 

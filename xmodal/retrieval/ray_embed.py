@@ -36,7 +36,8 @@ from xmodal.retrieval.store import (
     vector_folder,
 )
 
-ACTOR_ENV = {"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
+# One heap for all threads: see `ray_session.FLAGS`, which a cluster that we joined may lack.
+ACTOR_ENV = {"OMP_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "1", "TOKENIZERS_PARALLELISM": "false"}
 TRUNK = "named by the folder"
 _ALL: What = "vector+tokens"
 # Shards that are embedded in this process: actors take 10 to 20 s to start, which is longer than
