@@ -77,7 +77,7 @@ def test_a_killed_search_goes_on_and_begins_with_the_settings_as_they_stand(sear
     seen = re.findall(r"^(trial-\S+): epoch (\d)/3: ", searched[1], re.MULTILINE)
     assert sorted(seen) == [(t.name, str(e + 1)) for t in trials for e in range(t.epochs)]
     free = searched[2]
-    assert free >= 3  # of four: not even a trial in the making holds more
+    assert free > 2  # of four: two trials in the making hold less than the rest
     assert _free_cpus(free) >= free  # what the trials held is free again
 
 
