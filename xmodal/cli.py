@@ -1,11 +1,13 @@
-"""The `xmodal` command: search a running service from a shell. Over the wire only.
+"""The `xmodal` command: search a running service from a shell, or look at a set-up.
 
 xmodal search "red dress" --filter category=Dresses
 xmodal similar shoe.jpg --limit 5
+xmodal check --config configs/demo.yaml
 """
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -21,27 +23,50 @@ if TYPE_CHECKING:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit code: 0 done, 1 ours, 2 the user's."""
     args = _parser().parse_args(argv)
-    from xmodal.client import Client
     from xmodal.errors import XmodalError
 
     try:
-        with Client(args.url) as client:
-            text = " ".join(args.text) if args.command == "search" else args.text
-            answer = client.search(
-                text=text,
-                image=args.image,
-                limit=args.limit,
-                filter=_filter(args.filter),
-                rerank=False if args.no_rerank else None,
-            )
+        return _check(args.config) if args.command == "check" else _search(args)
     except XmodalError as error:
         sys.stderr.write(f"error: {error}\n")
         return error.exit_code
+
+
+def _search(args: argparse.Namespace) -> int:
+    from xmodal.client import Client
+
+    with Client(args.url) as client:
+        text = " ".join(args.text) if args.command == "search" else args.text
+        answer = client.search(
+            text=text,
+            image=args.image,
+            limit=args.limit,
+            filter=_filter(args.filter),
+            rerank=False if args.no_rerank else None,
+        )
     if args.json:
         sys.stdout.write(json.dumps(asdict(answer), ensure_ascii=False, indent=2) + "\n")
     else:
         _show(answer)
     return 0
+
+
+def _check(config: Path | None) -> int:
+    """2 where anything is bad."""
+    from rich.console import Console
+
+    from xmodal.checkup import check_up
+    from xmodal.layers import load_settings, resolve_home
+
+    console, worst = Console(markup=False, highlight=False), 0
+    settings = load_settings(config)
+    for check in check_up(resolve_home(settings, config), settings, os.environ):
+        mark = {"good": "ok  ", "note": "note", "bad": "BAD "}[check.state]
+        console.print(f"{mark}  {check.name:<14} {check.seen}", soft_wrap=True)
+        if check.mend:
+            console.print(f"      {'':<14} -> {check.mend}", soft_wrap=True)
+        worst = max(worst, 2 if check.state == "bad" else 0)
+    return worst
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -56,6 +81,8 @@ def _parser() -> argparse.ArgumentParser:
     similar = commands.add_parser("similar", help="products that look like a picture")
     similar.add_argument("image", type=Path, metavar="IMAGE", help="a JPEG, PNG, WebP or GIF file")
     similar.add_argument("--text", help="a text to go with the picture")
+    check = commands.add_parser("check", help="is everything there that jobs and service need?")
+    check.add_argument("--config", type=Path, metavar="FILE", help="as the jobs take it")
     for command in (search, similar):
         command.add_argument("--limit", type=int, default=10, help="most hits (1 to 100)")
         command.add_argument(
